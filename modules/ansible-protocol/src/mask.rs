@@ -1,0 +1,93 @@
+//! Hiding secrets in whatever leaves the process.
+
+use crate::Object;
+use serde_json::Value;
+
+const STARS: &str = "********";
+
+/// Knows the secrets of this call and replaces them in texts.
+#[derive(Clone, Debug, Default)]
+pub struct Masker {
+    secrets: Vec<String>,
+}
+
+impl Masker {
+    /// Adds every non-empty text in the value.
+    pub fn learn(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.learn_text(text),
+            Value::Number(number) => self.learn_text(&number.to_string()),
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Object(entries) => entries.values().for_each(|entry| self.learn(entry)),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    fn learn_text(&mut self, text: &str) {
+        // A secret file's content and the secret in it differ by the line end.
+        for secret in [text, text.trim_end()] {
+            if !secret.is_empty() && !self.secrets.iter().any(|known| known == secret) {
+                self.secrets.push(secret.to_owned());
+            }
+        }
+        // The longest first, so that a secret containing another leaves no remainder.
+        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| {
+            if text.contains(secret) { text.replace(secret, STARS) } else { text }
+        })
+    }
+
+    /// Masks every text in the object, in place; keys too, as a secret may have become one.
+    pub fn mask_object(&self, object: &mut Object) {
+        if self.secrets.is_empty() {
+            return;
+        }
+        *object = std::mem::take(object)
+            .into_iter()
+            .map(|(key, mut value)| {
+                self.mask_value(&mut value);
+                (self.mask(&key), value)
+            })
+            .collect();
+    }
+
+    fn mask_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.mask(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_value(item)),
+            Value::Object(entries) => self.mask_object(entries),
+            // A number that is a secret is replaced as a whole, never in part.
+            Value::Number(number) if self.secrets.contains(&number.to_string()) => *value = STARS.into(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn masks_secrets_in_nested_values_longest_first() {
+        let mut masker = Masker::default();
+        masker.learn(&json!(["abc", { "k": "abcdef\n" }]));
+        let mut object = json!({ "msg": "x abcdef abc", "list": ["abc"], "abc": 1 }).as_object().cloned().unwrap();
+        masker.mask_object(&mut object);
+        assert_eq!(Value::from(object), json!({ "msg": "x ******** ********", "list": [STARS], STARS: 1 }));
+    }
+
+    #[test]
+    fn a_number_is_masked_only_as_a_whole() {
+        let mut masker = Masker::default();
+        masker.learn(&json!(42));
+        let mut object = json!({ "a": 42, "b": 1420 }).as_object().cloned().unwrap();
+        masker.mask_object(&mut object);
+        assert_eq!(Value::from(object), json!({ "a": STARS, "b": 1420 }));
+    }
+}
