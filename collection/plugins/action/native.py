@@ -17,7 +17,6 @@ import os
 import re
 import shlex
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.json_utils import _filter_non_json_lines
 from ansible.plugins.action import ActionBase
 from ansible.utils.unsafe_proxy import wrap_var
@@ -99,19 +98,31 @@ def digest_of(path, mtime_ns, size):
         return hashlib.sha256(executable.read()).hexdigest()
 
 
+class Refusal(Exception):
+    """The module cannot be run; the text is for the user."""
+
+
 class ActionModule(ActionBase):
     """Runs module NAME as `quorum-etcd NAME -` on the target."""
 
     _supports_check_mode = True
-    _supports_async = False  # Ansible's wrapper for it needs Python on the target.
 
     def run(self, tmp=None, task_vars=None):
         """Runs the task's module, and returns its result."""
-        super().run(tmp, task_vars)
         task_vars = task_vars or {}
         # resolved_action names this plugin instead of the module on ansible-core up to 2.18.
         self._module = self._task.action.rsplit(".", 1)[-1]
         self._host = self._task.delegate_to or task_vars.get("inventory_hostname", "the target")
+        try:
+            return self._run(task_vars)
+        except Refusal as refusal:
+            # Raising it further would make older cores print an empty traceback.
+            return {"failed": True, "msg": str(refusal), "error": {"kind": "io"}}
+
+    def _run(self, task_vars):
+        if self._task.async_val:
+            self._fail("async needs Python on the target; remove 'async' and 'poll' from the task")
+        super().run(None, task_vars)
         args = dict(self._task.args)
         self._update_module_args(self._task.action, args, task_vars)
         self._args = json.dumps(args, **JSON_OPTIONS).encode("utf-8", "surrogateescape")
@@ -131,7 +142,8 @@ class ActionModule(ActionBase):
     def _takes_stdin(self):
         """Whether standard input reaches the command as it is; the `pipelining` setting itself does not matter."""
         become = self._connection.become
-        return (self._connection.has_pipelining and (not become or become.pipelining)
+        # Up to ansible-core 2.18, become plugins do not say it themselves.
+        return (self._connection.has_pipelining and (not become or getattr(become, "pipelining", become.name != "su"))
                 and not getattr(self._connection, "_is_tty_requested", bool)())
 
     def _run_from_stdin(self):
@@ -214,14 +226,14 @@ class ActionModule(ActionBase):
         self._fail(REASONS[word].format(detail=detail, arches=" and ".join(sorted(self._executables)), user=user))
 
     def _fail(self, reason):
-        raise AnsibleActionFail(f"cannot run {self._module} on {self._host}: {reason}")
+        raise Refusal(f"cannot run {self._module} on {self._host}: {reason}")
 
     def _result(self, done):
         try:
             result = json.loads(_filter_non_json_lines(done["stdout"], objects_only=True)[0])
         except ValueError:
             seen = self._last_lines(done) or "it printed nothing"
-            killed = ", killed as by a lack of memory" if done["rc"] == 137 else ""
+            killed = ", killed as by a lack of memory" if done["rc"] in (137, -9) else ""
             self._fail(f"it ended with exit code {done['rc']}{killed} and without a result: {seen}")
         # Nothing a target says may steer the controller: no internal keys, no templates.
         result = {key: value for key, value in result.items() if not key.startswith("_ansible_")}
@@ -233,7 +245,8 @@ class ActionModule(ActionBase):
     def _last_lines(self, done):
         """The end of what was printed, without anything that the arguments contain."""
         text = "\n".join((done["stderr"].strip() or done["stdout"].strip()).splitlines()[-5:])
-        for secret in sorted(set(strings_in(json.loads(self._args))), key=len, reverse=True):
+        args = [value for key, value in json.loads(self._args).items() if not key.startswith("_ansible_")]
+        for secret in sorted(set(strings_in(args)), key=len, reverse=True):
             text = text.replace(secret, "********")
         return text
 
