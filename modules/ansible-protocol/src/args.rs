@@ -170,7 +170,8 @@ impl Check {
             Rule::RequiredIf(name, wanted, required) => {
                 let holds = options.get(*name).is_some_and(|value| match value {
                     Value::String(text) => text == wanted,
-                    other => other.to_string() == *wanted,
+                    Value::Bool(yes) => *wanted == if *yes { "true" } else { "false" },
+                    _ => false,
                 });
                 if holds {
                     for missing in required.iter().filter(|name| !options.contains_key(**name)) {

@@ -50,8 +50,7 @@ pub fn stage(path: &Path, content: &[u8], owner: Option<(u32, u32)>, mode: u32) 
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
     prune(parent(path), &name.to_string_lossy());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let temporary =
-        parent(path).join(format!(".{}.quorum-{}-{count}.tmp", name.to_string_lossy(), std::process::id()));
+    let temporary = parent(path).join(format!(".{}.quorum-{}-{count}.tmp", name.to_string_lossy(), std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     let staged = Staged { temporary, target: path.to_owned() };
     if let Some((user, group)) = owner {

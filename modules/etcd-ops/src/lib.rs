@@ -1,1 +1,40 @@
-//! Placeholder.
+//! What several modules know about etcd: connecting, the view of a cluster, guards, version gates, and the host's
+//! side of a member (data directory, systemd unit).
+
+/// Connecting to one member, logging in, and telling its errors apart.
+pub mod client;
+/// The connection options that all modules share.
+pub mod connection;
+/// What a data directory says of the member it belongs to.
+pub mod datadir;
+/// Writing files so that they are never torn, and owners and modes.
+pub mod files;
+/// Rules that keep a cluster's quorum.
+pub mod guard;
+/// The calls that etcd-client lacks.
+mod rpc;
+/// The host's systemd, through systemctl.
+pub mod systemd;
+/// A cluster as its members describe it.
+pub mod view;
+
+use ansible_protocol::{ErrorKind, Failure};
+
+/// Runs a module's asynchronous part on this thread.
+///
+/// # Errors
+///
+/// Returns the future's own failure, or one of kind `io` when no runtime can be made.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ErrorKind::Io, format!("cannot start the network runtime: {error}")))?
+        .block_on(future)
+}
+
+/// An id as etcdctl prints it.
+#[must_use]
+pub fn hex(id: u64) -> String {
+    format!("{id:x}")
+}

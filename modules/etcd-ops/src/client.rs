@@ -1,0 +1,287 @@
+//! Connecting to one member, logging in when it asks, and telling its errors apart.
+
+use crate::connection::Login;
+use crate::rpc;
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_client::{Client, Error as EtcdError};
+use secrecy::ExposeSecret;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tonic::body::Body;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Status};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt};
+
+/// A channel that adds the token of whoever is logged in.
+pub(crate) type RawChannel =
+    BoxCloneSyncService<tonic::codegen::http::Request<Body>, tonic::codegen::http::Response<Body>, BoxError>;
+
+type Token = Arc<RwLock<Option<MetadataValue<Ascii>>>>;
+
+/// Whether a cluster asks for users and passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthState {
+    /// Anyone with a certificate may do anything.
+    Off,
+    /// Users must log in.
+    On,
+}
+
+/// One member, connected. Logs in at most once, and only when the member asks for it: a bcrypt check costs the
+/// member about 0.1 s.
+#[derive(Clone)]
+pub struct MemberClient {
+    endpoint: String,
+    client: Client,
+    raw: RawChannel,
+    login: Option<Arc<Login>>,
+    token: Token,
+}
+
+impl MemberClient {
+    pub(crate) async fn connect(
+        endpoint: &str,
+        tls: Option<&ClientTlsConfig>,
+        login: Option<Arc<Login>>,
+        dial_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::error::Error| transport_failure(endpoint, error);
+        let mut builder = Endpoint::from_shared(endpoint.to_owned()).map_err(|error| failed(&error))?;
+        if let (true, Some(tls)) = (endpoint.starts_with("https://"), tls) {
+            builder = builder.tls_config(tls.clone()).map_err(|error| failed(&error))?;
+        }
+        let channel = tokio::time::timeout(dial_timeout, builder.connect())
+            .await
+            .map_err(|_| {
+                let seconds = dial_timeout.as_secs_f32();
+                Failure::new(ErrorKind::Unreachable, format!("{endpoint} does not answer within {seconds:.0} s"))
+            })?
+            .map_err(|error| failed(&error))?;
+        let token = Token::default();
+        let raw = with_token(channel, token.clone());
+        let client = Client::from_channel(etcd_client::Channel::Custom(raw.clone()), None)
+            .await
+            .map_err(|error| etcd_failure(endpoint, "connect", &error))?;
+        Ok(Self { endpoint: endpoint.to_owned(), client, raw, login, token })
+    }
+
+    /// The URL this client talks to.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Makes a call. When the member asks for a login, or no longer knows ours, logs in once and repeats the call:
+    /// a member that refused a call for want of a login has not carried it out.
+    ///
+    /// # Errors
+    ///
+    /// Returns the failure with `what` (such as "list the members"), the endpoint and the cause.
+    pub async fn call<T>(
+        &self,
+        what: &str,
+        mut call: impl AsyncFnMut(Client) -> Result<T, EtcdError>,
+    ) -> Result<T, Failure> {
+        let error = match call(self.client.clone()).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if !(wants_login(&error) && self.login.is_some()) {
+            return Err(etcd_failure(&self.endpoint, what, &error));
+        }
+        self.log_in().await?;
+        call(self.client.clone()).await.map_err(|error| etcd_failure(&self.endpoint, what, &error))
+    }
+
+    /// Logs in with the session's user and password.
+    ///
+    /// # Errors
+    ///
+    /// Kind `auth` for a wrong password and for a cluster whose authentication is off.
+    pub async fn log_in(&self) -> Result<(), Failure> {
+        let Some(login) = &self.login else {
+            let msg = format!("{} asks for a user and password: give login_user and login_password", self.endpoint);
+            return Err(Failure::new(ErrorKind::Auth, msg));
+        };
+        let mut auth = self.client.auth_client();
+        let response = auth
+            .authenticate(login.user.clone(), login.password.expose_secret().to_owned())
+            .await
+            .map_err(|error| etcd_failure(&self.endpoint, &format!("log in as {}", login.user), &error))?;
+        let token = MetadataValue::try_from(response.token()).map_err(|error| {
+            Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
+        })?;
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        Ok(())
+    }
+
+    /// Whether authentication is on. Needs no login on any version: up to 3.6 a member that refuses to answer
+    /// thereby says that it is on, and 3.7 answers anyone.
+    ///
+    /// # Errors
+    ///
+    /// When the member does not answer at all.
+    pub async fn auth_state(&self) -> Result<AuthState, Failure> {
+        match rpc::unary::<_, rpc::AuthStatusResponse>(self.raw.clone(), rpc::AUTH_STATUS, rpc::AuthStatusRequest {})
+            .await
+        {
+            Ok(status) if status.enabled => Ok(AuthState::On),
+            Ok(_) => Ok(AuthState::Off),
+            Err(status) if status_wants_login(&status) || status.code() == Code::PermissionDenied => Ok(AuthState::On),
+            // 3.4 does not know the call.
+            Err(status) if status.code() == Code::Unimplemented => self.auth_state_by_read().await,
+            Err(status) => Err(etcd_failure(&self.endpoint, "ask for the authentication status", &status.into())),
+        }
+    }
+
+    async fn auth_state_by_read(&self) -> Result<AuthState, Failure> {
+        match self.client.auth_client().user_list().await {
+            Ok(_) => Ok(AuthState::Off),
+            Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(AuthState::On),
+            Err(error) => Err(etcd_failure(&self.endpoint, "list the users", &error)),
+        }
+    }
+
+    /// The member list. Linearizable: it needs a leader and is never stale; otherwise it is what this member knows.
+    ///
+    /// # Errors
+    ///
+    /// Kind `no_leader` when a linearizable list was asked of a member without leader.
+    pub(crate) async fn member_list(&self, linearizable: bool) -> Result<rpc::MemberListResponse, Failure> {
+        self.call("list the members", async |_| {
+            let request = rpc::MemberListRequest { linearizable };
+            rpc::unary(self.raw.clone(), rpc::MEMBER_LIST, request).await.map_err(EtcdError::from)
+        })
+        .await
+    }
+
+    /// Reads through the leader: the proof that this member serves. A refusal for want of a login or permission comes
+    /// after the consensus round, so it proves the same; that is how etcdctl's `endpoint health` takes it too.
+    ///
+    /// # Errors
+    ///
+    /// Kinds `no_leader`, `timeout` and `unreachable`.
+    pub async fn read_linearizable(&self) -> Result<(), Failure> {
+        self.read(false).await
+    }
+
+    /// Reads what this member has itself, as a learner does.
+    ///
+    /// # Errors
+    ///
+    /// Kinds `timeout` and `unreachable`.
+    pub async fn read_serializable(&self) -> Result<(), Failure> {
+        self.read(true).await
+    }
+
+    async fn read(&self, serializable: bool) -> Result<(), Failure> {
+        let mut options = etcd_client::GetOptions::new().with_count_only();
+        if serializable {
+            options = options.with_serializable();
+        }
+        match self.client.kv_client().get("health", Some(options)).await {
+            Ok(_) => Ok(()),
+            Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(()),
+            Err(error) => Err(etcd_failure(&self.endpoint, "read a key", &error)),
+        }
+    }
+}
+
+fn with_token(channel: Channel, token: Token) -> RawChannel {
+    let service = channel.map_request(move |mut request: tonic::codegen::http::Request<Body>| {
+        if let Some(token) = token.read().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && let Ok(value) = tonic::codegen::http::HeaderValue::from_bytes(token.as_encoded_bytes())
+        {
+            request.headers_mut().insert("authorization", value.clone());
+            request.headers_mut().insert("token", value);
+        }
+        request
+    });
+    BoxCloneSyncService::new(service.map_err(BoxError::from))
+}
+
+/// Whether the member refused for want of a valid login: none given, or one it no longer accepts.
+#[must_use]
+pub fn wants_login(error: &EtcdError) -> bool {
+    matches!(error, EtcdError::GRpcStatus(status) if status_wants_login(status))
+}
+
+fn status_wants_login(status: &Status) -> bool {
+    [
+        "user name is empty",
+        "invalid auth token",
+        "revision in header is old",
+        "revision of auth store is old",
+        "user name not found in context",
+    ]
+    .iter()
+    .any(|part| status.message().contains(part))
+}
+
+/// Whether the user is known but may not do this.
+#[must_use]
+pub fn is_permission_denied(error: &EtcdError) -> bool {
+    matches!(error, EtcdError::GRpcStatus(status) if status.code() == Code::PermissionDenied)
+}
+
+/// The failure of a call: `cannot list the members on https://10.0.0.1:2379: …`, with what to do next.
+#[must_use]
+pub fn etcd_failure(endpoint: &str, what: &str, error: &EtcdError) -> Failure {
+    let EtcdError::GRpcStatus(status) = error else {
+        return transport_failure(endpoint, error).context(format!("cannot {what}"));
+    };
+    let message = status.message();
+    let has = |part: &str| message.contains(part);
+    let (kind, hint) = if has("authentication is not enabled") {
+        (ErrorKind::Conflict, "; authentication is off on this cluster: enable it with ./etcd.yml -t etcd_auth")
+    } else if has("invalid user ID or password") {
+        (ErrorKind::Auth, "; the password differs from the cluster's: correct etcd_root_password (or login_password)")
+    } else if status_wants_login(status) || status.code() == Code::Unauthenticated {
+        (ErrorKind::Auth, "; give login_user and login_password")
+    } else if status.code() == Code::PermissionDenied {
+        (ErrorKind::Auth, "; log in as a user whose role permits it, such as root")
+    } else if has("no leader") || has("leader changed") {
+        (ErrorKind::NoLeader, "; the cluster has no leader: bring its other members up")
+    } else if has("unhealthy cluster") || has("not enough started members") || has("re-configuration failed") {
+        (ErrorKind::QuorumRisk, "")
+    } else if has("request timed out") || status.code() == Code::DeadlineExceeded {
+        (ErrorKind::Timeout, "; the cluster may be without a leader, or its disks too slow")
+    } else if is_transport(status) {
+        return transport_failure(endpoint, status).context(format!("cannot {what}"));
+    } else {
+        (ErrorKind::Conflict, "")
+    };
+    Failure::new(kind, format!("cannot {what} on {endpoint}: {message}{hint}"))
+}
+
+fn is_transport(status: &Status) -> bool {
+    std::error::Error::source(status).is_some() || matches!(status.code(), Code::Unavailable | Code::Unknown)
+}
+
+/// The failure of a connection, told apart by its causes.
+fn transport_failure(endpoint: &str, error: &dyn std::error::Error) -> Failure {
+    let causes: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    let all = causes.join(": ");
+    let root = causes.last().map_or("", String::as_str);
+    let has = |part: &str| all.contains(part);
+    let (kind, cause) = if has("UnknownIssuer") {
+        (ErrorKind::Tls, "its certificate comes from another certificate authority than ca_cert".to_owned())
+    } else if has("certificate expired") || has("Expired") {
+        (ErrorKind::Tls, "a certificate has expired: renew it with ./etcd.yml -t etcd_cert".to_owned())
+    } else if has("NotValidForName") || has("not valid for name") {
+        (ErrorKind::Tls, "its certificate does not name this address: renew it with ./etcd.yml -t etcd_cert".to_owned())
+    } else if has("CertificateRequired") || has("BadCertificate") || has("UnknownCA") || has("CertificateUnknown") {
+        (ErrorKind::Tls, format!("it does not accept our client certificate ({root})"))
+    } else if has("InvalidContentType") || has("corrupt message") {
+        (ErrorKind::Tls, "it does not speak TLS on this port: is it http?".to_owned())
+    } else if has("certificate") || has("tls") || has("TLS") || has("received fatal alert") {
+        (ErrorKind::Tls, root.to_owned())
+    } else {
+        (ErrorKind::Unreachable, root.to_owned())
+    };
+    Failure::new(kind, format!("{endpoint} does not answer: {cause}"))
+}

@@ -1,0 +1,285 @@
+//! A cluster as its members describe it: one list of members, and each member's own health.
+
+use crate::client::{AuthState, MemberClient};
+use crate::connection::Session;
+use crate::{hex, rpc};
+use ansible_protocol::{ErrorKind, Failure};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How a member is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It serves.
+    Healthy,
+    /// It is in the list but has never started.
+    Unstarted,
+    /// It does not serve: what kind of trouble, and the sentence.
+    Unhealthy(ErrorKind, String),
+}
+
+impl Health {
+    /// Whether the member serves.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        *self == Self::Healthy
+    }
+}
+
+/// What a member says of itself when asked for its status.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Status {
+    /// The server's version, such as `3.6.14`.
+    pub version: String,
+    /// Bytes of the database file.
+    pub db_size: i64,
+    /// Bytes of it in use.
+    pub db_size_in_use: i64,
+    /// The id of the leader it follows; 0 without one.
+    #[serde(skip)]
+    pub leader: u64,
+    /// The raft term.
+    pub raft_term: u64,
+    /// The last log entry it has.
+    pub raft_index: u64,
+    /// The last log entry it has applied.
+    pub raft_applied_index: u64,
+    /// Alarms and other troubles, as etcd words them.
+    pub errors: Vec<String>,
+}
+
+/// One member.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// Its id.
+    pub id: u64,
+    /// Its name; empty while it has never started.
+    pub name: String,
+    /// Where its peers reach it.
+    pub peer_urls: Vec<String>,
+    /// Where clients reach it; empty while it has never started.
+    pub client_urls: Vec<String>,
+    /// Whether it only learns and does not vote.
+    pub is_learner: bool,
+    /// How it is.
+    pub health: Health,
+    /// What it says of itself, when it answers.
+    pub status: Option<Status>,
+}
+
+impl MemberView {
+    /// Whether it votes.
+    #[must_use]
+    pub fn is_voter(&self) -> bool {
+        !self.is_learner
+    }
+
+    /// `etcd-2 (2b598bfbc0ad43e2)`, or the peer URL of a member that has no name yet.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let name = if self.name.is_empty() { self.peer_urls.join(",") } else { self.name.clone() };
+        format!("{name} ({})", hex(self.id))
+    }
+
+    /// The member as results show it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut value = json!({
+            "id": hex(self.id),
+            "name": self.name,
+            "peer_urls": self.peer_urls,
+            "client_urls": self.client_urls,
+            "is_learner": self.is_learner,
+            "started": self.health != Health::Unstarted,
+            "healthy": self.health.is_healthy(),
+        });
+        if let Value::Object(object) = &mut value {
+            if let Health::Unhealthy(kind, reason) = &self.health {
+                object.insert("error".into(), json!({ "kind": kind, "reason": reason }));
+            }
+            if let Some(status) = &self.status {
+                object.insert("status".into(), json!(status));
+            }
+        }
+        value
+    }
+}
+
+/// A cluster at one moment.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    /// The cluster's id.
+    pub id: u64,
+    /// The members, in the order of their names.
+    pub members: Vec<MemberView>,
+    /// The leader's id.
+    pub leader: Option<u64>,
+    /// Whether it asks for users and passwords, when that could be told.
+    pub auth: Option<AuthState>,
+    /// The endpoint the list came from.
+    pub endpoint: String,
+}
+
+impl ClusterView {
+    /// Asks the first endpoint that answers for the members, then each member for its health, all at once.
+    ///
+    /// Without a leader the list is the one this member has, and no member counts as healthy.
+    ///
+    /// # Errors
+    ///
+    /// When no endpoint gives a member list; the sentence names each endpoint's cause.
+    pub async fn observe(session: &Session) -> Result<Self, Failure> {
+        let (client, list) = list_from_any(session).await?;
+        let auth = client.auth_state().await.ok();
+        let mut tasks = tokio::task::JoinSet::new();
+        for member in list.members {
+            let session = session.clone();
+            tasks.spawn(async move { observe_member(&session, member).await });
+        }
+        let mut members = tasks.join_all().await;
+        members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        let leader = majority_leader(&members);
+        let id = list.header.map_or(0, |header| header.cluster_id);
+        Ok(Self { id, members, leader, auth, endpoint: client.endpoint().to_owned() })
+    }
+
+    /// The member with this id.
+    #[must_use]
+    pub fn member(&self, id: u64) -> Option<&MemberView> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// The members that vote.
+    pub fn voters(&self) -> impl Iterator<Item = &MemberView> {
+        self.members.iter().filter(|member| member.is_voter())
+    }
+
+    /// The cluster as results show it.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        json!({
+            "id": hex(self.id),
+            "leader": self.leader.map(hex),
+            "auth": self.auth,
+            "endpoint": self.endpoint,
+            "members": self.members.iter().map(MemberView::to_value).collect::<Vec<_>>(),
+        })
+    }
+}
+
+async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::MemberListResponse), Failure> {
+    let mut causes = Vec::new();
+    let mut kind = ErrorKind::Unreachable;
+    let mut stale = None;
+    for endpoint in session.endpoints() {
+        let attempt = async {
+            let client = session.connect(endpoint).await?;
+            let listed = tokio::time::timeout(session.dial_timeout(), client.member_list(true)).await;
+            match listed.unwrap_or_else(|_| Err(Failure::new(ErrorKind::NoLeader, format!("{endpoint} has no leader"))))
+            {
+                Ok(list) => Ok((client, list)),
+                Err(failure) => {
+                    // Without a leader this member still knows a list; another endpoint may know a fresh one.
+                    if let Ok(list) = client.member_list(false).await {
+                        stale.get_or_insert((client, list));
+                    }
+                    Err(failure)
+                }
+            }
+        };
+        match attempt.await {
+            Ok(found) => return Ok(found),
+            Err(failure) => {
+                kind = failure.kind;
+                causes.push(failure.msg);
+            }
+        }
+    }
+    stale.ok_or_else(|| Failure::new(kind, causes.join("; ")))
+}
+
+async fn observe_member(session: &Session, member: rpc::Member) -> MemberView {
+    let mut view = MemberView {
+        id: member.id,
+        name: member.name,
+        peer_urls: member.peer_urls,
+        client_urls: member.client_urls,
+        is_learner: member.is_learner,
+        health: Health::Unstarted,
+        status: None,
+    };
+    if view.client_urls.is_empty() {
+        return view;
+    }
+    let checked = tokio::time::timeout(session.dial_timeout() * 2, check(session, &view)).await;
+    (view.health, view.status) = checked.unwrap_or_else(|_| {
+        (Health::Unhealthy(ErrorKind::Timeout, format!("{} does not answer in time", view.client_urls.join(","))), None)
+    });
+    view
+}
+
+async fn check(session: &Session, member: &MemberView) -> (Health, Option<Status>) {
+    let mut trouble = Health::Unstarted;
+    for url in &member.client_urls {
+        let client = match session.connect(url).await {
+            Ok(client) => client,
+            Err(failure) => {
+                trouble = Health::Unhealthy(failure.kind, failure.msg);
+                continue;
+            }
+        };
+        let (id, status) = match status(&client).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                trouble = Health::Unhealthy(failure.kind, failure.msg);
+                continue;
+            }
+        };
+        if id != member.id {
+            let msg = format!("{url} is answered by another member ({})", hex(id));
+            return (Health::Unhealthy(ErrorKind::Conflict, msg), None);
+        }
+        return (serving(&client, member.is_learner, &status).await, Some(status));
+    }
+    (trouble, None)
+}
+
+/// A member serves when it follows a leader, reads through it, and has no alarm of corruption.
+async fn serving(client: &MemberClient, is_learner: bool, status: &Status) -> Health {
+    let endpoint = client.endpoint();
+    if let Some(corrupt) = status.errors.iter().find(|error| error.contains("CORRUPT")) {
+        return Health::Unhealthy(ErrorKind::Conflict, format!("{endpoint} has the alarm {corrupt}"));
+    }
+    if status.leader == 0 {
+        return Health::Unhealthy(ErrorKind::NoLeader, format!("{endpoint} has no leader"));
+    }
+    let read = if is_learner { client.read_serializable().await } else { client.read_linearizable().await };
+    read.map_or_else(|failure| Health::Unhealthy(failure.kind, failure.msg), |()| Health::Healthy)
+}
+
+/// The id of the member behind the client, and its status.
+///
+/// # Errors
+///
+/// When the member does not answer, or its answer lacks the header.
+pub async fn status(client: &MemberClient) -> Result<(u64, Status), Failure> {
+    let response = client.call("ask for the status", async |client| client.maintenance_client().status().await).await?;
+    let id = response.header().map_or(0, etcd_client::ResponseHeader::member_id);
+    let status = Status {
+        version: response.version().to_owned(),
+        db_size: response.db_size(),
+        db_size_in_use: response.raft_used_db_size(),
+        leader: response.leader(),
+        raft_term: response.raft_term(),
+        raft_index: response.raft_index(),
+        raft_applied_index: response.raft_applied_index(),
+        errors: response.errors().to_vec(),
+    };
+    Ok((id, status))
+}
+
+/// The leader that most members in the newest term follow.
+fn majority_leader(members: &[MemberView]) -> Option<u64> {
+    let newest = members.iter().filter_map(|member| member.status.as_ref()).max_by_key(|status| status.raft_term)?;
+    (newest.leader != 0).then_some(newest.leader)
+}
