@@ -15,6 +15,8 @@ pub mod guard;
 mod rpc;
 /// The host's systemd, through systemctl.
 pub mod systemd;
+/// Versions of etcd.
+pub mod version;
 /// A cluster as its members describe it.
 pub mod view;
 
