@@ -64,14 +64,27 @@ pub fn observe(data_dir: &Path, wal_dir: Option<&Path>) -> DataDir {
     }
 }
 
-/// Whether the tree holds no file but what etcd makes before its log.
+/// Whether the tree holds no file but what etcd makes before its log, without anything in it.
 fn is_empty_tree(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return false };
     entries.flatten().all(|entry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => is_empty_tree(&entry.path()),
-        Ok(_) => matches!(entry.file_name().to_str(), Some("db" | "0.tmp" | "tmp")),
+        Ok(_) => match entry.file_name().to_str() {
+            Some("db") => is_unused_db(&entry.path()),
+            name => matches!(name, Some("0.tmp" | "tmp")),
+        },
         Err(_) => false,
     })
+}
+
+/// Whether the database holds nothing yet: a start that fails while it looks for its cluster (`member count is
+/// unequal`) leaves one without the bucket of members. Without that look, a log that is kept in another directory
+/// would make a member's data seem absent.
+fn is_unused_db(db: &Path) -> bool {
+    // etcd allocates 16 MiB ahead.
+    let small = std::fs::metadata(db).is_ok_and(|metadata| metadata.len() <= 64 << 20);
+    let needle = b"members";
+    small && std::fs::read(db).is_ok_and(|bytes| !bytes.windows(needle.len()).any(|window| window == needle))
 }
 
 fn read_identity(wal: &Path) -> std::io::Result<Option<Identity>> {

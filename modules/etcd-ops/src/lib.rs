@@ -1,8 +1,12 @@
 //! What several modules know about etcd: connecting, the view of a cluster, guards, version gates, and the host's
 //! side of a member (data directory, systemd unit).
 
+/// The keys of etcd's configuration file, by version.
+pub mod catalogue;
 /// Connecting to one member, logging in, and telling its errors apart.
 pub mod client;
+/// etcd's configuration file: reading it, and comparing two of them.
+pub mod config;
 /// The connection options that all modules share.
 pub mod connection;
 /// What a data directory says of the member it belongs to.
@@ -13,6 +17,8 @@ pub mod files;
 pub mod guard;
 /// The calls that etcd-client lacks.
 mod rpc;
+/// What a restart would pick up.
+pub mod running;
 /// The host's systemd, through systemctl.
 pub mod systemd;
 /// Versions of etcd.

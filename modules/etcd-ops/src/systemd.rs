@@ -24,6 +24,8 @@ pub struct Unit {
     pub need_daemon_reload: bool,
     /// The main process, 0 without one.
     pub main_pid: u32,
+    /// How the last run ended: `success`, `exit-code`, `signal`, `timeout`, `start-limit-hit`, …
+    pub result: String,
     /// Microseconds since the Unix epoch at which the main process started; 0 without one.
     #[serde(skip)]
     pub started_at: u64,
@@ -42,6 +44,12 @@ impl Unit {
         self.main_pid != 0 || matches!(self.active_state.as_str(), "active" | "activating" | "reloading")
     }
 
+    /// Whether it was up and has ended badly, whatever systemd will do next.
+    #[must_use]
+    pub fn result_failed(&self) -> bool {
+        !matches!(self.result.as_str(), "" | "success") && !self.is_active()
+    }
+
     /// Whether it starts at boot.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
@@ -49,8 +57,7 @@ impl Unit {
     }
 }
 
-const PROPERTIES: &str =
-    "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,ExecMainStartTimestamp";
+const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,Result,ExecMainStartTimestamp";
 
 /// Asks systemd for a unit. A unit that does not exist is no error: its `load_state` is `not-found`.
 ///
@@ -75,6 +82,7 @@ fn parse(text: &str) -> Unit {
         fragment_path: get("FragmentPath"),
         need_daemon_reload: get("NeedDaemonReload") == "yes",
         main_pid: get("MainPID").parse().unwrap_or(0),
+        result: get("Result"),
         started_at: started_at(&get("ExecMainStartTimestamp")),
     }
 }
@@ -98,7 +106,7 @@ pub fn systemctl(arguments: &[&str]) -> Result<String, Failure> {
         .args(["--no-pager", "--no-ask-password"])
         .env("LC_ALL", "C")
         .output()
-        .map_err(|error| Failure::io("run systemctl; etcd_service needs systemd", error))?;
+        .map_err(|error| Failure::io("run systemctl, which is needed to manage the member", error))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

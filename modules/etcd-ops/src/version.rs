@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn finds_itself_in_the_output_of_etcd() {
-        let output = "etcd Version: 3.5.16\nGit SHA: Not provided (use ./build instead of go build)\nGo Version: go1.24\n";
+        let output =
+            "etcd Version: 3.5.16\nGit SHA: Not provided (use ./build instead of go build)\nGo Version: go1.24\n";
         assert_eq!(Version::from_output(output), Some(Version::new(3, 5, 16)));
         assert_eq!(Version::from_output("no such thing"), None);
     }

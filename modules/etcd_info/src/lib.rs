@@ -1,1 +1,136 @@
-//! Placeholder.
+//! The Ansible module `etcd_info`: read-only facts of a host's member and of the cluster it belongs to, in one call.
+
+/// Installed version, unit, data directory and pending configuration of this host.
+mod host;
+/// The option table and documentation.
+mod spec;
+
+use ansible_protocol::{Context, Failure, Module, ModuleSpec, Outcome};
+use etcd_ops::block_on;
+use etcd_ops::connection::{Connection, Session};
+use etcd_ops::datadir::{self, DataDir};
+use etcd_ops::view::{ClusterView, MemberView};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a cluster that is just electing its leader is waited for.
+const ELECTION: Duration = Duration::from_secs(4);
+
+/// The module.
+pub struct EtcdInfo;
+
+/// What to look at.
+#[derive(Debug, Deserialize)]
+pub struct Params {
+    #[serde(flatten)]
+    connection: Connection,
+    unit: String,
+    binary: String,
+    data_dir: PathBuf,
+    wal_dir: Option<PathBuf>,
+    config_file: PathBuf,
+    ca_file: PathBuf,
+    cert_file: PathBuf,
+    runtime_dir: PathBuf,
+    probe: Vec<String>,
+    hash: bool,
+}
+
+impl Module for EtcdInfo {
+    type Params = Params;
+    const SPEC: ModuleSpec = spec::SPEC;
+
+    fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
+        let host = host::observe(&params)?;
+        let mut etcd = host.to_value();
+        let (cluster, answering) = block_on(async {
+            let cluster = observe_cluster(&params, &host).await;
+            // A member of a running cluster has no need to knock on its peers' doors.
+            let urls = if host.data == DataDir::Absent { params.probe.as_slice() } else { &[] };
+            Ok((cluster, answering(urls, Duration::from_secs(params.connection.dial_timeout)).await))
+        })?;
+        match cluster {
+            Ok(cluster) => etcd["cluster"] = cluster,
+            Err(failure) => {
+                etcd["cluster_error"] = json!({ "kind": failure.kind, "reason": failure.msg });
+            }
+        }
+        etcd["answering"] = answering.into();
+        Ok(Outcome::new(false).with("etcd", etcd))
+    }
+}
+
+/// The cluster this host's member belongs to. Where the member is up but its cluster has no leader, an election may
+/// be under way: that is worth a little patience.
+async fn observe_cluster(params: &Params, host: &host::Host) -> Result<Value, Failure> {
+    let session = Session::new(&params.connection)?;
+    let patience = if host.unit.is_running() { Instant::now() + ELECTION } else { Instant::now() };
+    let mut poll = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        poll.tick().await;
+        let view = ClusterView::observe(&session).await;
+        let settled = view.as_ref().is_ok_and(|view| view.leader.is_some());
+        if settled || Instant::now() >= patience || !host.unit.is_running() {
+            return describe(params, host, &session, view?).await;
+        }
+    }
+}
+
+async fn describe(params: &Params, host: &host::Host, session: &Session, view: ClusterView) -> Result<Value, Failure> {
+    let mut value = view.to_value();
+    if let DataDir::Member(identity) = &host.data {
+        value["local_member"] = view.member(identity.member_id).map_or(Value::Null, MemberView::to_value);
+    }
+    if params.hash {
+        value["hashes"] = hashes(session, &view).await?;
+    }
+    Ok(value)
+}
+
+/// Each healthy member's hash of all keys at one revision, the lowest of theirs.
+async fn hashes(session: &Session, view: &ClusterView) -> Result<Value, Failure> {
+    let mut clients = Vec::new();
+    for member in view.members.iter().filter(|member| member.health.is_healthy()) {
+        if let Some(url) = member.client_urls.first() {
+            clients.push((member, session.connect(url).await?));
+        }
+    }
+    let mut revisions = Vec::new();
+    for (_, client) in &clients {
+        let hash = client.call("hash the keys", async |client| client.maintenance_client().hash_kv(0).await).await?;
+        revisions.push(hash.header().map_or(0, etcd_client::ResponseHeader::revision));
+    }
+    let revision = revisions.into_iter().min().unwrap_or(0);
+    let mut members = serde_json::Map::new();
+    for (member, client) in &clients {
+        let hash =
+            client.call("hash the keys", async |client| client.maintenance_client().hash_kv(revision).await).await?;
+        members.insert(etcd_ops::hex(member.id), hash.hash().into());
+    }
+    Ok(json!({ "revision": revision, "members": members }))
+}
+
+/// Which of the URLs anything answers on, in their order.
+async fn answering(urls: &[String], dial_timeout: Duration) -> Vec<String> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, url) in urls.iter().enumerate() {
+        let url = url.clone();
+        let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches('/').to_owned();
+        tasks.spawn(async move {
+            let connected = tokio::time::timeout(dial_timeout, tokio::net::TcpStream::connect(address)).await;
+            matches!(connected, Ok(Ok(_))).then_some((index, url))
+        });
+    }
+    let mut found: Vec<(usize, String)> = tasks.join_all().await.into_iter().flatten().collect();
+    found.sort();
+    found.into_iter().map(|(_, url)| url).collect()
+}
+
+impl Params {
+    fn data(&self) -> DataDir {
+        datadir::observe(&self.data_dir, self.wal_dir.as_deref())
+    }
+}

@@ -1,1 +1,308 @@
-//! Placeholder.
+//! The Ansible module `etcd_service`: the systemd unit of a member, with etcd's meaning of done.
+//!
+//! Started means that the member serves, not that a port is open. A restart happens only when there is something to
+//! pick up, only while every other voter serves, and only after leadership has been moved away.
+
+/// Restarting one member while the cluster goes on.
+mod restart;
+/// The option table and documentation.
+mod spec;
+/// Waiting until the member serves, and saying why it does not.
+mod wait;
+
+use ansible_protocol::{Context, Diff, ErrorKind, Failure, Module, ModuleSpec, Outcome};
+use etcd_ops::block_on;
+use etcd_ops::connection::{Connection, Session};
+use etcd_ops::datadir::{self, DataDir};
+use etcd_ops::running::{self, Files};
+use etcd_ops::systemd::{self, Unit, systemctl};
+use etcd_ops::view::MemberView;
+use serde::Deserialize;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The module.
+pub struct EtcdService;
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Started,
+    Restarted,
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum RestartWhen {
+    Needed,
+    Always,
+}
+
+/// What the unit shall be.
+#[derive(Debug, Deserialize)]
+pub struct Params {
+    #[serde(flatten)]
+    connection: Connection,
+    name: String,
+    state: State,
+    restart_when: RestartWhen,
+    enabled: bool,
+    data_dir: PathBuf,
+    config_file: PathBuf,
+    ca_file: PathBuf,
+    runtime_dir: PathBuf,
+    force: bool,
+}
+
+/// The unit as it is, and what is to be done to it.
+struct Plan {
+    unit: Unit,
+    pending: Vec<String>,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Enable,
+    Disable,
+    Start,
+    Restart,
+    Stop,
+}
+
+impl Step {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl Module for EtcdService {
+    type Params = Params;
+    const SPEC: ModuleSpec = spec::SPEC;
+
+    fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
+        let unit = systemd::show(&params.name)?;
+        let plan = plan(&params, unit);
+        let mut outcome = Outcome::new(!plan.steps.is_empty());
+        outcome.diff.extend(difference(&plan));
+        let outcome = outcome
+            .with("actions", plan.steps.iter().map(|step| step.verb()).collect::<Vec<_>>())
+            .with("restart_needed", if plan.has(Step::Restart) { vec![] } else { plan.pending.clone() });
+        if plan.unit.load_state != "loaded" {
+            return missing_unit(&params, &plan, context, outcome);
+        }
+        block_on(carry_out(&params, &plan, context, outcome))
+    }
+}
+
+impl Plan {
+    fn has(&self, step: Step) -> bool {
+        self.steps.contains(&step)
+    }
+}
+
+/// What is to be done. Pure but for the files that tell what a restart would pick up.
+fn plan(params: &Params, unit: Unit) -> Plan {
+    let files = Files {
+        config_file: params.config_file.clone(),
+        ca_file: params.ca_file.clone(),
+        runtime_dir: params.runtime_dir.clone(),
+    };
+    let pending = running::pending(&files, &unit);
+    let steps = steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty());
+    Plan { unit, pending, steps }
+}
+
+fn steps(state: State, when: RestartWhen, enabled: bool, unit: &Unit, pending: bool) -> Vec<Step> {
+    let mut steps = Vec::new();
+    match state {
+        State::Stopped => {
+            steps.extend(unit.is_running().then_some(Step::Stop));
+            steps.extend((!enabled && unit.is_enabled()).then_some(Step::Disable));
+        }
+        State::Started | State::Restarted => {
+            steps.extend((enabled && !unit.is_enabled()).then_some(Step::Enable));
+            let restart = state == State::Restarted && (pending || when == RestartWhen::Always);
+            if !unit.is_running() {
+                steps.push(Step::Start);
+            } else if restart {
+                steps.push(Step::Restart);
+            }
+        }
+    }
+    steps
+}
+
+fn difference(plan: &Plan) -> Option<Diff> {
+    if plan.steps.is_empty() {
+        return None;
+    }
+    let running = |yes: bool| if yes { "running" } else { "stopped" };
+    let enabled = |yes: bool| if yes { "enabled" } else { "disabled" };
+    let now = (plan.unit.is_running(), plan.unit.is_enabled());
+    let mut then = now;
+    let mut remark = String::new();
+    for step in &plan.steps {
+        match step {
+            Step::Enable => then.1 = true,
+            Step::Disable => then.1 = false,
+            Step::Start => then.0 = true,
+            Step::Stop => then.0 = false,
+            Step::Restart if plan.pending.is_empty() => remark = "restarted\n".into(),
+            Step::Restart => remark = format!("restarted for: {}\n", plan.pending.join(", ")),
+        }
+    }
+    let text = |state: (bool, bool)| format!("{}, {}\n", running(state.0), enabled(state.1));
+    Some(Diff::of(plan.unit.name.clone(), text(now), text(then) + &remark))
+}
+
+/// Without a unit there is nothing to start, unless this is the preview of a run that writes it first.
+fn missing_unit(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
+    if params.state == State::Stopped {
+        return Ok(Outcome::new(false).with("actions", Vec::<String>::new()));
+    }
+    if context.check_mode && plan.unit.load_state == "not-found" {
+        return Ok(outcome);
+    }
+    let msg = format!(
+        "the unit {} cannot be started: systemd says it is {}; write it with ./etcd.yml -t etcd_conf, or unmask it",
+        plan.unit.name, plan.unit.load_state
+    );
+    Err(Failure::new(ErrorKind::Io, msg))
+}
+
+async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
+    if params.state == State::Stopped {
+        return stop(params, plan, context, outcome).await;
+    }
+    if context.check_mode {
+        // A restart that would be refused is refused in the preview too.
+        if plan.has(Step::Restart) {
+            restart::guard(params, &Session::new(&params.connection)?).await?;
+        }
+        return Ok(outcome);
+    }
+    let session = Session::new(&params.connection)?;
+    let guarded = if plan.has(Step::Restart) { Some(restart::guard(params, &session).await?) } else { None };
+    if plan.unit.need_daemon_reload {
+        systemctl(&["daemon-reload"])?;
+    }
+    if plan.has(Step::Enable) {
+        systemctl(&["enable", "--quiet", &params.name])?;
+    }
+    if plan.has(Step::Start) {
+        start(&params.name, &plan.unit)?;
+    }
+    if let Some(view) = guarded {
+        restart::restart(&params.name, &session, view).await?;
+    }
+    let (view, id) = wait::until_serving(&params.name, &session).await?;
+    let member = view.member(id).map(MemberView::to_value);
+    Ok(outcome
+        .with("member", member)
+        .with("is_leader", view.leader == Some(id))
+        .with("cluster_id", etcd_ops::hex(view.id)))
+}
+
+/// Starts without waiting: the first members of a new cluster are only up once the others are.
+fn start(name: &str, unit: &Unit) -> Result<(), Failure> {
+    if unit.active_state == "failed" {
+        systemctl(&["reset-failed", name])?;
+    }
+    systemctl(&["start", "--no-block", name]).map(drop)
+}
+
+async fn stop(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
+    if plan.has(Step::Stop) {
+        let session = Session::new(&params.connection)?;
+        let view = restart::guard(params, &session).await?;
+        if !context.check_mode {
+            restart::hand_over(&session, &view).await?;
+            systemctl(&["stop", &params.name])?;
+        }
+    }
+    if plan.has(Step::Disable) && !context.check_mode {
+        systemctl(&["disable", "--quiet", &params.name])?;
+    }
+    Ok(outcome)
+}
+
+/// The id of the member whose data the host holds.
+fn own_id(params: &Params) -> Option<u64> {
+    match datadir::observe(&params.data_dir, None) {
+        DataDir::Member(identity) => Some(identity.member_id),
+        DataDir::Absent | DataDir::Unreadable { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn unit(active: bool, enabled: bool) -> Unit {
+        Unit {
+            active_state: if active { "active" } else { "inactive" }.into(),
+            unit_file_state: if enabled { "enabled" } else { "disabled" }.into(),
+            main_pid: u32::from(active),
+            ..Unit::default()
+        }
+    }
+
+    fn after(unit: &Unit, steps: &[Step]) -> Unit {
+        let mut state = (unit.is_running(), unit.is_enabled());
+        for step in steps {
+            match step {
+                Step::Enable => state.1 = true,
+                Step::Disable => state.1 = false,
+                Step::Start | Step::Restart => state.0 = true,
+                Step::Stop => state.0 = false,
+            }
+        }
+        self::unit(state.0, state.1)
+    }
+
+    proptest! {
+        /// Doing the steps reaches the state, and then there is nothing more to do.
+        #[test]
+        fn steps_reach_the_state(active: bool, enabled: bool, want_enabled: bool, pending: bool, pick in 0..3usize) {
+            let state = [State::Started, State::Restarted, State::Stopped][pick];
+            let before = unit(active, enabled);
+            let planned = steps(state, RestartWhen::Needed, want_enabled, &before, pending && active);
+            let after = after(&before, &planned);
+            prop_assert_eq!(after.is_running(), state != State::Stopped);
+            prop_assert_eq!(steps(state, RestartWhen::Needed, want_enabled, &after, false), vec![]);
+            // Nothing running is ever restarted by `started`, or without need.
+            if state == State::Started || !pending {
+                prop_assert!(!planned.contains(&Step::Restart));
+            }
+        }
+    }
+
+    #[test]
+    fn the_difference_says_what_a_restart_is_for() {
+        let plan = Plan { unit: unit(true, true), pending: vec!["log-level".into()], steps: vec![Step::Restart] };
+        let diff = difference(&plan).unwrap();
+        assert_eq!(
+            (diff.before.as_str(), diff.after.as_str()),
+            ("running, enabled\n", "running, enabled\nrestarted for: log-level\n")
+        );
+    }
+
+    #[test]
+    fn own_id_is_unknown_without_data() {
+        let params = json!({
+            "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "state": "started", "restart_when": "needed",
+            "enabled": true, "data_dir": "/nonexistent", "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
+            "force": false,
+        });
+        assert_eq!(own_id(&serde_json::from_value(params).unwrap()), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! Installed version, unit, data directory and pending configuration of this host.
+
+use crate::Params;
+use ansible_protocol::Failure;
+use etcd_ops::datadir::DataDir;
+use etcd_ops::running::{self, Files};
+use etcd_ops::systemd::{self, Unit};
+use etcd_ops::version::Version;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What was found on the host.
+pub(crate) struct Host {
+    binary: Option<PathBuf>,
+    version: Option<Version>,
+    pub(crate) unit: Unit,
+    pub(crate) data: DataDir,
+    pending: Vec<String>,
+    certificate: Value,
+}
+
+/// Looks at the host. Nothing that is merely absent is an error.
+pub(crate) fn observe(params: &Params) -> Result<Host, Failure> {
+    let binary = find(&params.binary);
+    let version = binary.as_deref().and_then(installed_version);
+    let unit = systemd::show(&params.unit)?;
+    let files = Files {
+        config_file: params.config_file.clone(),
+        ca_file: params.ca_file.clone(),
+        runtime_dir: params.runtime_dir.clone(),
+    };
+    let pending = running::pending(&files, &unit);
+    Ok(Host { binary, version, unit, data: params.data(), pending, certificate: certificate(&params.cert_file) })
+}
+
+impl Host {
+    pub(crate) fn to_value(&self) -> Value {
+        json!({
+            "version": self.version.map(|version| version.to_string()),
+            "binary": self.binary,
+            "unit": self.unit,
+            "data": self.data,
+            "pending": self.pending,
+            "certificate": self.certificate,
+            "cluster": null,
+            "cluster_error": null,
+        })
+    }
+}
+
+/// The executable's full path, looked up as a shell would.
+fn find(binary: &str) -> Option<PathBuf> {
+    if binary.contains('/') {
+        return Path::new(binary).is_file().then(|| PathBuf::from(binary));
+    }
+    // sudo and systemd may give a module a shorter PATH than an administrator's.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let directories = path.split(':').chain(["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"]);
+    directories
+        .filter(|directory| directory.starts_with('/'))
+        .map(|directory| Path::new(directory).join(binary))
+        .find(|file| file.is_file())
+}
+
+fn installed_version(binary: &Path) -> Option<Version> {
+    let output = Command::new(binary).arg("--version").env_clear().output().ok()?;
+    Version::from_output(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn certificate(path: &Path) -> Value {
+    let Ok(pem) = std::fs::read(path) else { return Value::Null };
+    match etcd_cert::facts(&pem) {
+        Ok(facts) => facts,
+        Err(failure) => json!({ "error": failure.msg }),
+    }
+}

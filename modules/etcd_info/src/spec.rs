@@ -1,0 +1,65 @@
+//! The option table and documentation.
+
+use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
+use etcd_ops::connection::CONNECTION;
+
+pub(crate) const SPEC: ModuleSpec = ModuleSpec {
+    name: "etcd_info",
+    summary: "Read-only facts of an etcd member and its cluster",
+    description: &[
+        "Tells in one call what is installed on the host, how the unit is, whose data the data directory holds, what a restart would pick up, and how the cluster and each of its members are.",
+        "Never fails because a cluster is down: the reason is part of the result.",
+    ],
+    options: &[
+        Opt::new("unit", Kind::Str, &["The systemd unit of the member."]).default(Default::Str("etcd")),
+        Opt::new("binary", Kind::Str, &["The etcd executable; a name is looked up in E(PATH)."]).default(Default::Str("etcd")),
+        Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
+        Opt::new("wal_dir", Kind::Path, &["The directory of the write-ahead log, when it is not inside O(data_dir)."]),
+        Opt::new("config_file", Kind::Path, &["The member's configuration file."]).default(Default::Str("/etc/etcd/etcd.conf")),
+        Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."]).default(Default::Str("/etc/etcd/ca.crt")),
+        Opt::new("cert_file", Kind::Path, &["The member's certificate."]).default(Default::Str("/etc/etcd/server.crt")),
+        Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
+            .default(Default::Str("/run/etcd")),
+        Opt::new("probe", Kind::List(&Kind::Str), &["URLs to knock on when the host has no data of its own, to find out whether a cluster already runs there."])
+            .default(Default::Strs(&[])),
+        Opt::new("hash", Kind::Bool, &["Compare the members' data: each one's hash of all keys at a common revision."])
+            .default(Default::Bool(false)),
+    ],
+    fragments: &[&CONNECTION],
+    rules: &[],
+    check_mode: Support::Full,
+    diff_mode: Support::NotApplicable,
+    notes: &[],
+    examples: "
+- name: How is the cluster?
+  quorum.etcd.etcd_info:
+    endpoints: [https://10.10.10.10:2379]
+    ca_cert: /etc/etcd/ca.crt
+    client_cert: /etc/etcd/server.crt
+    client_key: /etc/etcd/server.key
+  register: info
+
+- name: Every member serves
+  ansible.builtin.assert:
+    that: info.etcd.cluster.members | rejectattr('healthy') | length == 0
+",
+    returns: &[Ret::new("etcd", "dict", "What was found.").contains(&[
+        Ret::new("version", "str", "The installed version, such as V(3.6.14); null when etcd is not installed."),
+        Ret::new("binary", "str", "The full path of the executable; null when there is none."),
+        Ret::new("unit", "dict", "The systemd unit: load, active, sub and file state, main process."),
+        Ret::new(
+            "data",
+            "dict",
+            "The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id), C(cluster_id) and C(had_leader).",
+        ),
+        Ret::new("pending", "list", "What a restart would pick up: configuration keys, V(unit), V(certificate authority)."),
+        Ret::new("certificate", "dict", "The member's certificate: validity, names, issuer; null when there is none."),
+        Ret::new(
+            "cluster",
+            "dict",
+            "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.",
+        ),
+        Ret::new("cluster_error", "dict", "Why the cluster cannot be reached: C(kind) and C(reason)."),
+        Ret::new("answering", "list", "Those of O(probe) that something answers on."),
+    ])],
+};

@@ -1,0 +1,307 @@
+//! Hosts and variables become clusters of named members with URLs.
+
+use crate::{Findings, Params};
+use ansible_protocol::{Object, nearest};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// The variables a host may set, with their defaults.
+const DEFAULT_CLUSTER: &str = "etcd";
+const DEFAULT_CLIENT_PORT: u16 = 2379;
+const DEFAULT_PEER_PORT: u16 = 2380;
+
+/// One member as the inventory describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) host: String,
+    pub(crate) name: String,
+    pub(crate) client_url: String,
+    pub(crate) peer_url: String,
+    pub(crate) address: IpAddr,
+    pub(crate) joins: bool,
+    seq: u32,
+}
+
+/// One cluster as the inventory describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cluster {
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) members: Vec<Member>,
+}
+
+impl Cluster {
+    pub(crate) fn initial_cluster(&self) -> String {
+        let entries: Vec<String> =
+            self.members.iter().map(|member| format!("{}={}", member.name, member.peer_url)).collect();
+        entries.join(",")
+    }
+}
+
+/// The clusters that the run's hosts belong to, with all their members.
+pub(crate) fn clusters(params: &Params, findings: &mut Findings) -> Vec<Cluster> {
+    let mut names: Vec<String> = params.play_hosts.iter().map(|host| cluster_of(params, host)).collect();
+    names.sort();
+    names.dedup();
+    let mut clusters = Vec::new();
+    for name in names {
+        let Some(hosts) = params.groups.get(&name) else {
+            findings.problems.push(missing_group(params, &name));
+            continue;
+        };
+        findings.problems.extend(outsiders(params, &name, hosts));
+        let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
+        let token =
+            hosts.iter().find_map(|host| text(params.hosts.get(host)?, "token")).unwrap_or_else(|| name.clone());
+        let mut cluster = Cluster { name, token, members };
+        cluster.members.sort_by_key(|member| member.seq);
+        findings.problems.extend(duplicates(&cluster));
+        clusters.push(cluster);
+    }
+    findings.problems.extend(shared_addresses(&clusters));
+    clusters
+}
+
+fn cluster_of(params: &Params, host: &str) -> String {
+    let named = params.hosts.get(host).and_then(|variables| text(variables, "cluster"));
+    named.unwrap_or_else(|| DEFAULT_CLUSTER.into())
+}
+
+fn missing_group(params: &Params, name: &str) -> String {
+    let members: Vec<&str> =
+        params.play_hosts.iter().filter(|host| cluster_of(params, host) == name).map(String::as_str).collect();
+    let hint = nearest(name, params.groups.keys().map(String::as_str))
+        .map(|near| format!(" (did you mean {near}?)"))
+        .unwrap_or_default();
+    format!(
+        "etcd_cluster is {name} on {}, but the inventory has no group {name}{hint}: name the group after the cluster, or set etcd_cluster to the group's name",
+        members.join(", ")
+    )
+}
+
+/// Hosts on which `etcd_cluster` and the group disagree.
+fn outsiders(params: &Params, name: &str, hosts: &[String]) -> Vec<String> {
+    let outside = params.play_hosts.iter().filter(|host| cluster_of(params, host) == name && !hosts.contains(host));
+    let inside = hosts.iter().filter(|host| cluster_of(params, host) != name);
+    outside
+        .map(|host| format!("{host} has etcd_cluster {name} but is not in the group {name}: add it to the group"))
+        .chain(inside.map(|host| {
+            let other = cluster_of(params, host);
+            format!("{host} is in the group {name} but has etcd_cluster {other}: set etcd_cluster to {name} in the group's vars, or move the host")
+        }))
+        .collect()
+}
+
+fn member(params: &Params, cluster: &str, host: &str, findings: &mut Findings) -> Option<Member> {
+    let empty = Object::new();
+    let variables = params.hosts.get(host).unwrap_or(&empty);
+    let seq = sequence(host, variables);
+    let address = address(host, variables);
+    let client_port = port(host, variables, "port", "etcd_port", DEFAULT_CLIENT_PORT);
+    let peer_port = port(host, variables, "peer_port", "etcd_peer_port", DEFAULT_PEER_PORT);
+    let joins = init(host, variables);
+    let mut ok = |result: Result<Value, String>| result.map_err(|problem| findings.problems.push(problem)).ok();
+    let checked = [
+        ok(seq.clone().map(Value::from)),
+        ok(address.clone().map(|address| address.to_string().into())),
+        ok(client_port.clone().map(Value::from)),
+        ok(peer_port.clone().map(Value::from)),
+        ok(joins.clone().map(Value::from)),
+    ];
+    if checked.iter().any(Option::is_none) {
+        return None;
+    }
+    let (seq, address, client_port, peer_port) = (seq.ok()?, address.ok()?, client_port.ok()?, peer_port.ok()?);
+    if client_port == peer_port {
+        findings
+            .problems
+            .push(format!("etcd_port and etcd_peer_port of {host} are both {client_port}: they must differ"));
+        return None;
+    }
+    Some(Member {
+        host: host.to_owned(),
+        name: format!("{cluster}-{seq}"),
+        client_url: url(address, client_port),
+        peer_url: url(address, peer_port),
+        address,
+        joins: joins.ok()?,
+        seq,
+    })
+}
+
+fn url(address: IpAddr, port: u16) -> String {
+    match address {
+        IpAddr::V4(v4) => format!("https://{v4}:{port}"),
+        IpAddr::V6(v6) => format!("https://[{v6}]:{port}"),
+    }
+}
+
+/// A variable's value as text; none when it is not set or empty.
+fn text(variables: &Object, name: &str) -> Option<String> {
+    match variables.get(name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn sequence(host: &str, variables: &Object) -> Result<u32, String> {
+    let example = format!("write {host}: {{ etcd_seq: 1 }} with a number of its own for each member");
+    let Some(given) = text(variables, "seq") else { return Err(format!("etcd_seq is not set on {host}: {example}")) };
+    match given.parse() {
+        Ok(seq) if seq > 0 || given == "0" => Ok(seq),
+        _ => Err(format!("etcd_seq of {host} is {given:?}, not a whole number: {example}")),
+    }
+}
+
+fn address(host: &str, variables: &Object) -> Result<IpAddr, String> {
+    let sources = ["address", "ansible_host"].iter().filter_map(|name| Some((*name, text(variables, name)?)));
+    let (source, given) = sources.into_iter().next().unwrap_or(("name", host.to_owned()));
+    let parsed = given.trim_matches(['[', ']']).parse::<IpAddr>();
+    match parsed {
+        Ok(address) if address.is_unspecified() || address.is_multicast() || address.is_loopback() => Err(format!(
+            "the address of {host} is {given}, where no other member can reach it: set etcd_address to its own address"
+        )),
+        Ok(address) => Ok(address),
+        Err(_) if source == "address" => {
+            Err(format!("etcd_address of {host} is {given:?}: etcd listens on IP addresses only, give one"))
+        }
+        Err(_) => Err(format!(
+            "{host} has no usable address ({given:?} is no IP address): set etcd_address to its IP address"
+        )),
+    }
+}
+
+fn port(host: &str, variables: &Object, key: &str, name: &str, default: u16) -> Result<u16, String> {
+    let Some(given) = variables.get(key).filter(|value| !value.is_null()) else { return Ok(default) };
+    let parsed = text(variables, key).and_then(|text| text.parse().ok()).filter(|port| *port > 0);
+    parsed.ok_or_else(|| format!("{name} of {host} is {given}, not a port from 1 to 65535"))
+}
+
+fn init(host: &str, variables: &Object) -> Result<bool, String> {
+    match text(variables, "init").as_deref() {
+        None | Some("new") => Ok(false),
+        Some("existing") => Ok(true),
+        Some(other) => {
+            let hint = nearest(other, ["new", "existing"].into_iter());
+            let hint = hint.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+            Err(format!("etcd_init of {host} is {other:?}, neither new nor existing{hint}"))
+        }
+    }
+}
+
+fn duplicates(cluster: &Cluster) -> Vec<String> {
+    let mut by_seq: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for member in &cluster.members {
+        by_seq.entry(member.seq).or_default().push(&member.host);
+    }
+    by_seq
+        .into_iter()
+        .filter(|(_, hosts)| hosts.len() > 1)
+        .map(|(seq, hosts)| {
+            format!(
+                "etcd_seq {seq} is given to {} of cluster {}: give each member a number of its own",
+                hosts.join(" and "),
+                cluster.name
+            )
+        })
+        .collect()
+}
+
+/// Two members that would listen on the same address and port.
+fn shared_addresses(clusters: &[Cluster]) -> Vec<String> {
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for member in clusters.iter().flat_map(|cluster| &cluster.members) {
+        for url in [member.client_url.as_str(), member.peer_url.as_str()] {
+            if let Some(other) = taken.insert(url, &member.host)
+                && other != member.host
+            {
+                problems.push(format!(
+                    "{other} and {} would both listen on {url}: correct etcd_address or the ports",
+                    member.host
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// What is allowed but unwise.
+pub(crate) fn advice(params: &Params, clusters: &[Cluster]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for cluster in clusters {
+        let count = cluster.members.len();
+        if count % 2 == 0 {
+            let tolerated = count - (count / 2 + 1);
+            warnings.push(format!(
+                "cluster {} has {count} members: it survives the loss of {tolerated}, no more than with {}; use an odd number",
+                cluster.name,
+                count - 1
+            ));
+        }
+        let variables = cluster.members.iter().filter_map(|member| params.hosts.get(&member.host));
+        let keeps_default = |variables: &Object| variables.get("default_password").is_some_and(is_true);
+        if variables.into_iter().any(keeps_default) {
+            warnings.push(format!("cluster {} keeps the default root password: set etcd_root_password", cluster.name));
+        }
+    }
+    warnings
+}
+
+/// Booleans arrive as text on ansible-core up to 2.18.
+fn is_true(value: &Value) -> bool {
+    matches!(value, Value::Bool(true)) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
+/// Each cluster for the playbook.
+pub(crate) fn clusters_value(clusters: &[Cluster]) -> Value {
+    let entries: Map<String, Value> = clusters
+        .iter()
+        .map(|cluster| {
+            let members: Vec<Value> = cluster.members.iter().map(member_value).collect();
+            let value = json!({
+                "token": cluster.token,
+                "initial_cluster": cluster.initial_cluster(),
+                "hosts": cluster.members.iter().map(|member| &member.host).collect::<Vec<_>>(),
+                "endpoints": cluster.members.iter().map(|member| &member.client_url).collect::<Vec<_>>(),
+                "members": members,
+            });
+            (cluster.name.clone(), value)
+        })
+        .collect();
+    entries.into()
+}
+
+fn member_value(member: &Member) -> Value {
+    json!({
+        "host": member.host,
+        "name": member.name,
+        "address": member.address,
+        "client_url": member.client_url,
+        "peer_url": member.peer_url,
+    })
+}
+
+/// Each host for the playbook: its member, and its cluster's URLs with its own first.
+pub(crate) fn hosts_value(clusters: &[Cluster]) -> Value {
+    let mut hosts = Map::new();
+    for cluster in clusters {
+        for member in &cluster.members {
+            let others = cluster.members.iter().filter(|other| other.host != member.host);
+            let endpoints: Vec<&str> = std::iter::once(member.client_url.as_str())
+                .chain(others.clone().map(|other| other.client_url.as_str()))
+                .collect();
+            let probe: Vec<&str> = std::iter::once(member)
+                .chain(others)
+                .flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()])
+                .collect();
+            let mut value = member_value(member);
+            value["endpoints"] = json!(endpoints);
+            value["probe"] = json!(probe);
+            hosts.insert(member.host.clone(), value);
+        }
+    }
+    hosts.into()
+}

@@ -1,0 +1,336 @@
+//! What is safe to do with what was found. One rule per kind of danger; each names the host, the cause and the way on.
+
+use crate::identity::{Cluster, Member};
+use crate::{Findings, Params};
+use etcd_ops::version::{KNOWN, Version};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The part of `etcd_info`'s result that decides.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Observed {
+    version: Option<String>,
+    data: Data,
+    cluster: Option<Live>,
+    #[serde(default)]
+    answering: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Data {
+    #[serde(default)]
+    state: String,
+    member_id: Option<String>,
+    cluster_id: Option<String>,
+    #[serde(default)]
+    had_leader: bool,
+    reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Live {
+    id: String,
+    leader: Option<String>,
+    members: Vec<LiveMember>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct LiveMember {
+    id: String,
+    name: String,
+    peer_urls: Vec<String>,
+    started: bool,
+}
+
+/// One cluster of the inventory beside what was found of it.
+struct Case<'a> {
+    cluster: &'a Cluster,
+    seen: BTreeMap<&'a str, Observed>,
+    live: Option<Live>,
+    /// The id that a cluster founded from the inventory as it stands has.
+    founding: String,
+    data_dirs: BTreeMap<&'a str, String>,
+}
+
+/// Judges every cluster, and says of each host whether it founds its cluster (`founds`) and which
+/// `initial-cluster-state` belongs into its configuration.
+pub(crate) fn judge(
+    params: &Params,
+    clusters: &[Cluster],
+    observed: &BTreeMap<String, Value>,
+    findings: &mut Findings,
+) -> Value {
+    let mut situations = Map::new();
+    for cluster in clusters {
+        let case = Case::new(params, cluster, observed);
+        findings.problems.extend(case.problems());
+        findings.warnings.extend(case.version_warnings());
+        for (host, seen) in &case.seen {
+            let founds = seen.data.state == "absent" && case.founds();
+            let state = if founds { "new" } else { "existing" };
+            situations.insert((*host).to_owned(), json!({ "founds": founds, "initial_cluster_state": state }));
+        }
+    }
+    situations.into()
+}
+
+impl<'a> Case<'a> {
+    fn new(params: &'a Params, cluster: &'a Cluster, observed: &BTreeMap<String, Value>) -> Self {
+        let seen: BTreeMap<&str, Observed> = cluster
+            .members
+            .iter()
+            .filter(|member| params.play_hosts.contains(&member.host))
+            .filter_map(|member| {
+                let value = observed.get(&member.host)?.clone();
+                Some((member.host.as_str(), serde_json::from_value(value).ok()?))
+            })
+            .collect();
+        // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
+        let views = || seen.values().filter_map(|seen| seen.cluster.clone());
+        let live = views().find(|live| live.leader.is_some());
+        let data_dirs = cluster
+            .members
+            .iter()
+            .map(|member| {
+                let named = params.hosts.get(&member.host).and_then(|variables| variables.get("data")?.as_str());
+                (member.host.as_str(), named.unwrap_or("/data/etcd").to_owned())
+            })
+            .collect();
+        let ids: Vec<u64> = cluster
+            .members
+            .iter()
+            .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
+            .collect();
+        let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
+        Self { cluster, seen, live, founding, data_dirs }
+    }
+
+    fn data_dir(&self, host: &str) -> &str {
+        self.data_dirs.get(host).map_or("/data/etcd", String::as_str)
+    }
+
+    fn fresh(&self) -> impl Iterator<Item = &Member> {
+        self.cluster
+            .members
+            .iter()
+            .filter(|member| self.seen.get(member.host.as_str()).is_some_and(|seen| seen.data.state == "absent"))
+    }
+
+    fn with_data(&self) -> impl Iterator<Item = (&Member, &Observed)> {
+        self.cluster
+            .members
+            .iter()
+            .filter_map(|member| Some((member, self.seen.get(member.host.as_str())?)))
+            .filter(|(_, seen)| seen.data.state == "member")
+    }
+
+    /// Whether the fresh hosts of this run are founding members: of a cluster that is about to be made, or of one whose
+    /// making was cut short.
+    fn founds(&self) -> bool {
+        self.fresh().all(|member| !member.joins)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.unreadable().chain(self.too_old()).collect();
+        if problems.is_empty() {
+            problems.extend(self.foreign_data());
+        }
+        if problems.is_empty() {
+            problems.extend(match &self.live {
+                Some(live) => self.fresh_beside_live(live),
+                None => self.fresh_without_live(),
+            });
+        }
+        problems
+    }
+
+    fn unreadable(&self) -> impl Iterator<Item = String> {
+        self.seen.iter().filter(|(_, seen)| seen.data.state == "unreadable").map(|(host, seen)| {
+            let reason = seen.data.reason.as_deref().unwrap_or_default();
+            format!(
+                "the data directory {} of {host} cannot be read as a member's ({reason}): it is left alone; repair it, or move it aside if its data is not needed: mv {0} {0}.old",
+                self.data_dir(host)
+            )
+        })
+    }
+
+    fn too_old(&self) -> impl Iterator<Item = String> {
+        self.seen.iter().filter_map(|(host, seen)| {
+            let version: Version = seen.version.as_deref()?.parse().ok()?;
+            let (major, minor) = KNOWN.oldest;
+            (version.series() < KNOWN.oldest)
+                .then(|| format!("etcd {version} on {host} is too old: install {major}.{minor} or newer first"))
+        })
+    }
+
+    fn version_warnings(&self) -> Vec<String> {
+        let newer = |(host, seen): (&&str, &Observed)| {
+            let version: Version = seen.version.as_deref()?.parse().ok()?;
+            let (major, minor) = KNOWN.newest;
+            (version.series() > KNOWN.newest).then(|| {
+                format!("etcd {version} on {host} is newer than {major}.{minor}, the newest this release knows: its configuration is checked as that of {major}.{minor}")
+            })
+        };
+        self.seen.iter().filter_map(newer).collect()
+    }
+
+    /// Data of another cluster, or of a member that the live cluster has removed.
+    fn foreign_data(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let wanted = self.reference();
+        for (member, seen) in self.with_data() {
+            let host = &member.host;
+            let data_dir = self.data_dir(host);
+            let cluster = seen.data.cluster_id.as_deref().unwrap_or_default();
+            let id = seen.data.member_id.as_deref().unwrap_or_default();
+            if Some(cluster) != wanted.as_deref() {
+                problems.push(format!(
+                    "{data_dir} of {host} holds a member of another cluster ({cluster}, not {}): it is left alone; move it aside if its data is not needed: mv {data_dir} {data_dir}.old",
+                    wanted.as_deref().unwrap_or("that of its peers")
+                ));
+                continue;
+            }
+            if let Some(live) = &self.live
+                && !live.members.iter().any(|known| known.id == id)
+            {
+                problems.push(format!(
+                    "{data_dir} of {host} belongs to member {id}, which was removed from cluster {cluster}: it is left alone; move it aside, then join the host anew: mv {data_dir} {data_dir}.old; ./etcd.yml -l {host} -e etcd_init=existing"
+                ));
+            }
+        }
+        problems
+    }
+
+    /// The id the hosts' data must have: the live cluster's; without one, what most hosts with data agree on.
+    fn reference(&self) -> Option<String> {
+        if let Some(live) = &self.live {
+            return Some(live.id.clone());
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, seen) in self.with_data() {
+            *counts.entry(seen.data.cluster_id.as_deref().unwrap_or_default()).or_default() += 1;
+        }
+        // The inventory's own id wins a tie.
+        let best = counts.into_iter().max_by_key(|(id, count)| (*count, *id == self.founding));
+        best.map(|(id, _)| id.to_owned())
+    }
+
+    /// A fresh host beside a running cluster: never a second cluster.
+    fn fresh_beside_live(&self, live: &Live) -> Vec<String> {
+        let mut problems = Vec::new();
+        for member in self.fresh() {
+            let host = &member.host;
+            match live.members.iter().find(|known| known.peer_urls.contains(&member.peer_url)) {
+                Some(known) if known.started => problems.push(format!(
+                    "{host} is member {} ({}) of the running cluster {}, but its data directory {} is empty: its data is lost, and etcd would refuse to start; replace it: ./etcd-rm.yml -l {host}, then ./etcd.yml -l {host} -e etcd_init=existing",
+                    known.name, known.id, self.cluster.name, self.data_dir(host)
+                )),
+                // A founding member whose start was cut short.
+                Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) && !member.joins => {}
+                Some(_) | None if member.joins => problems.push(joining(host)),
+                Some(_) | None => problems.push(format!(
+                    "{host} has no data, etcd_init is new, and its peers already run cluster {} ({}): a second cluster is never made; to join it: ./etcd.yml -l {host} -e etcd_init=existing; to start over, destroy it first: ./etcd-rm.yml",
+                    self.cluster.name, live.id
+                )),
+            }
+        }
+        problems
+    }
+
+    fn founding_id(&self, member: &Member) -> u64 {
+        etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
+    }
+
+    /// A fresh host, and no running cluster to be seen from this run's hosts.
+    fn fresh_without_live(&self) -> Vec<String> {
+        let fresh: Vec<&Member> = self.fresh().collect();
+        if fresh.is_empty() {
+            return Vec::new();
+        }
+        let names = fresh.iter().map(|member| member.host.as_str()).collect::<Vec<_>>().join(", ");
+        if fresh.iter().any(|member| member.joins) {
+            return vec![format!(
+                "{names}: etcd_init is existing, but no running cluster {} can be reached: bring its members up first, or leave etcd_init at new to make a cluster",
+                self.cluster.name
+            )];
+        }
+        if let Some(problem) = self.missing_founders(&names).or_else(|| self.already_answering()) {
+            return vec![problem];
+        }
+        self.half_founded(&names).into_iter().collect()
+    }
+
+    /// A cluster is founded by all its members at once.
+    fn missing_founders(&self, fresh: &str) -> Option<String> {
+        let absent: Vec<&str> = self
+            .cluster
+            .members
+            .iter()
+            .map(|member| member.host.as_str())
+            .filter(|host| !self.seen.contains_key(host))
+            .collect();
+        if absent.is_empty() {
+            return None;
+        }
+        let answering = self.answering();
+        let seen = if answering.is_empty() {
+            String::new()
+        } else {
+            format!(" (something already answers on {})", answering.join(", "))
+        };
+        Some(format!(
+            "cluster {} cannot be made on {fresh} without {}, which are unreachable or left out by -l{seen}: run ./etcd.yml for all its hosts; to join {fresh} to a running cluster: -e etcd_init=existing",
+            self.cluster.name,
+            absent.join(", ")
+        ))
+    }
+
+    fn answering(&self) -> Vec<String> {
+        let mut urls: Vec<String> = self.seen.values().flat_map(|seen| seen.answering.clone()).collect();
+        urls.sort();
+        urls.dedup();
+        urls
+    }
+
+    /// Something listens where a fresh member would.
+    fn already_answering(&self) -> Option<String> {
+        let taken: Vec<String> = self
+            .fresh()
+            .filter(|member| {
+                let own = [&member.client_url, &member.peer_url];
+                self.seen.values().any(|seen| seen.answering.iter().any(|url| own.contains(&url)))
+            })
+            .map(|member| format!("{} ({})", member.client_url, member.host))
+            .collect();
+        (!taken.is_empty()).then(|| {
+            format!(
+                "something already answers on {}, though the data directory there is empty: is it an etcd with another data directory (etcd_data)? stop it, or correct etcd_data or etcd_port",
+                taken.join(", ")
+            )
+        })
+    }
+
+    /// Some hosts have data and some have none, and the cluster is down.
+    fn half_founded(&self, fresh: &str) -> Option<String> {
+        let holders: Vec<(&Member, &Observed)> = self.with_data().collect();
+        if holders.is_empty()
+            || holders
+                .iter()
+                .all(|(_, seen)| !seen.data.had_leader && seen.data.cluster_id.as_deref() == Some(&self.founding))
+        {
+            return None;
+        }
+        let hosts = holders.iter().map(|(member, _)| member.host.as_str()).collect::<Vec<_>>().join(",");
+        Some(format!(
+            "{fresh} has no data, while {hosts} holds that of cluster {}, which has been in use and is down: making members anew could lose it; start what has data first: ./etcd.yml -l {hosts}, then run again",
+            holders.first().and_then(|(_, seen)| seen.data.cluster_id.clone()).unwrap_or_default()
+        ))
+    }
+}
+
+fn joining(host: &str) -> String {
+    format!(
+        "{host}: joining a running cluster (etcd_init=existing) is not part of this release; leave the host out, or make a new cluster"
+    )
+}

@@ -1,0 +1,65 @@
+//! The option table and documentation.
+
+use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
+use etcd_ops::connection::CONNECTION;
+
+pub(crate) const SPEC: ModuleSpec = ModuleSpec {
+    name: "etcd_service",
+    summary: "The systemd unit of an etcd member, with etcd's meaning of done",
+    description: &[
+        "Starts, restarts or stops a member. Started means that the member serves: it follows a leader and reads through it.",
+        "A restart is refused while another voter is down, and leadership is moved away before it.",
+    ],
+    options: &[
+        Opt::new("name", Kind::Str, &["The unit."]).default(Default::Str("etcd")),
+        Opt::new(
+            "state",
+            Kind::Str,
+            &[
+                "V(started): running and serving; what a restart would pick up is only reported.",
+                "V(restarted): restarted when O(restart_when) says so, otherwise as V(started).",
+                "V(stopped): stopped, with the same guard as a restart.",
+            ],
+        )
+        .choices(&["started", "restarted", "stopped"])
+        .default(Default::Str("started")),
+        Opt::new(
+            "restart_when",
+            Kind::Str,
+            &["V(needed): when the process runs with an older configuration, unit or certificate authority. V(always): in any case."],
+        )
+        .choices(&["needed", "always"])
+        .default(Default::Str("needed")),
+        Opt::new("enabled", Kind::Bool, &["Whether the unit starts at boot."]).default(Default::Bool(true)),
+        Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
+        Opt::new("config_file", Kind::Path, &["The member's configuration file."]).default(Default::Str("/etc/etcd/etcd.conf")),
+        Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."]).default(Default::Str("/etc/etcd/ca.crt")),
+        Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
+            .default(Default::Str("/run/etcd")),
+        Opt::new("force", Kind::Bool, &["Restart or stop even where the guard refuses."]).default(Default::Bool(false)),
+    ],
+    fragments: &[&CONNECTION],
+    rules: &[],
+    check_mode: Support::Full,
+    diff_mode: Support::Full,
+    notes: &["The first of O(endpoints) must be the member's own; the others are asked when it does not answer."],
+    examples: "
+- name: The member runs and serves
+  quorum.etcd.etcd_service:
+    endpoints: [https://10.10.10.10:2379, https://10.10.10.11:2379]
+    ca_cert: /etc/etcd/ca.crt
+    client_cert: /etc/etcd/server.crt
+    client_key: /etc/etcd/server.key
+
+- name: Pick up a changed configuration
+  quorum.etcd.etcd_service:
+    state: restarted
+",
+    returns: &[
+        Ret::new("actions", "list", "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop)."),
+        Ret::new("restart_needed", "list", "What a restart would pick up that has not been picked up."),
+        Ret::new("member", "dict", "The member as the cluster lists it, with its health.").when("the member serves"),
+        Ret::new("is_leader", "bool", "Whether the member leads.").when("the member serves"),
+        Ret::new("cluster_id", "str", "The id of its cluster.").when("the member serves"),
+    ],
+};

@@ -1,0 +1,83 @@
+//! Waiting until the member serves, and saying why it does not.
+
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_ops::connection::Session;
+use etcd_ops::systemd;
+use etcd_ops::view::{self, ClusterView, Health};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the member is asked. Each question waits for its answer.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Waits until the member behind the session's first endpoint serves, and systemd counts the unit as active: etcd
+/// tells systemd only when it has joined its cluster.
+///
+/// # Errors
+///
+/// Kind `io` as soon as the unit has failed, with etcd's own words; `timeout` or the member's own trouble when the
+/// deadline has passed.
+pub(crate) async fn until_serving(unit: &str, session: &Session) -> Result<(ClusterView, u64), Failure> {
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        poll.tick().await;
+        let trouble = match attempt(session).await {
+            Ok(found) => return Ok(found),
+            Err(failure) => failure,
+        };
+        let state = systemd::show(unit)?;
+        if state.active_state == "failed" || state.sub_state == "auto-restart" || state.result_failed() {
+            return Err(failed(unit, &state.active_state));
+        }
+        if Instant::now() >= session.deadline() {
+            return Err(too_late(unit, &state.active_state, trouble));
+        }
+    }
+}
+
+async fn attempt(session: &Session) -> Result<(ClusterView, u64), Failure> {
+    let endpoint = session.endpoints().first().map(String::as_str).unwrap_or_default();
+    let client = session.connect(endpoint).await?;
+    let (id, status) = view::status(&client).await?;
+    if status.leader == 0 {
+        return Err(Failure::new(ErrorKind::NoLeader, format!("{endpoint} has no leader")));
+    }
+    let view = ClusterView::observe(session).await?;
+    match view.member(id).map(|member| &member.health) {
+        Some(Health::Healthy) => Ok((view, id)),
+        Some(Health::Unhealthy(kind, reason)) => Err(Failure::new(*kind, reason.clone())),
+        Some(Health::Unstarted) => {
+            Err(Failure::new(ErrorKind::NoLeader, format!("{endpoint} has not announced itself yet")))
+        }
+        None => {
+            Err(Failure::new(ErrorKind::Conflict, format!("the member on {endpoint} is not in its cluster's list")))
+        }
+    }
+}
+
+fn too_late(unit: &str, state: &str, trouble: Failure) -> Failure {
+    let msg = format!("{unit} is {state} but the member does not serve in time: {}{}", trouble.msg, etcd_said(unit));
+    Failure::new(if trouble.kind == ErrorKind::Unreachable { ErrorKind::Timeout } else { trouble.kind }, msg)
+}
+
+fn failed(unit: &str, state: &str) -> Failure {
+    let msg = format!("{unit} does not stay up (systemd: {state}){}; see journalctl -u {unit}", etcd_said(unit));
+    Failure::new(ErrorKind::Io, msg)
+}
+
+/// The last error in the unit's log, in etcd's own words.
+fn etcd_said(unit: &str) -> String {
+    let lines = systemd::journal(unit, 60);
+    let grave = |line: &&String| {
+        ["\"level\":\"fatal\"", "\"level\":\"panic\"", "\"level\":\"error\"", "panic:", "Failed", "error verifying"]
+            .iter()
+            .any(|mark| line.contains(mark))
+    };
+    let Some(line) = lines.iter().rev().find(grave).or_else(|| lines.last()) else { return String::new() };
+    let said = serde_json::from_str::<serde_json::Value>(line).ok().map(|entry| {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        format!("{}: {}", text("msg"), text("error"))
+    });
+    format!("; its log says: {}", said.as_ref().unwrap_or(line).trim_end_matches([':', ' ']))
+}
