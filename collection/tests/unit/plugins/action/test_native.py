@@ -28,10 +28,18 @@ try:  # ansible-core 2.19 and later render only what is marked as a template.
     from ansible.template import trust_as_template
 except ImportError:
     from ansible.parsing.yaml.objects import AnsibleVaultEncryptedUnicode
-    EncryptedString = None
 
     def trust_as_template(text):
         return text
+
+    def vaulted(ciphertext, secrets):
+        value = AnsibleVaultEncryptedUnicode(ciphertext)
+        value.vault = VaultLib(secrets)
+        return value
+else:
+    def vaulted(ciphertext, secrets):
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
+        return EncryptedString(ciphertext=ciphertext.decode())
 
 PLUGIN = pathlib.Path(__file__).resolve().parents[4] / "plugins" / "action" / "native.py"
 # The stand-in for the executable: says how it was called and with what.
@@ -252,13 +260,7 @@ def test_results_are_no_templates_and_carry_no_internal_keys(target):
 def test_vaulted_values_are_decrypted(target):
     secrets = [("default", VaultSecret(b"vault-pass"))]
     ciphertext = VaultLib(secrets).encrypt("from-the-vault")
-    if EncryptedString:
-        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
-        value = EncryptedString(ciphertext=ciphertext.decode())
-    else:
-        value = AnsibleVaultEncryptedUnicode(ciphertext)
-        value.vault = VaultLib(secrets)
-    target.task.args = {"login_password": value}
+    target.task.args = {"login_password": vaulted(ciphertext, secrets)}
     assert target.run()["args"]["login_password"] == "from-the-vault"
 
 
@@ -545,7 +547,7 @@ def test_files_are_used_and_removed(target, hinder):
     assert result["called"].startswith("etcd_info /") and result["called"].endswith("/args")
     assert not any(target.connection.stdin)
     assert not any("in-the-file" in command for command in target.connection.commands)
-    assert [path for path in (target.home / "tmp").rglob("*")] == []
+    assert not list((target.home / "tmp").rglob("*"))
     assert not target.cache.exists()
 
 
@@ -553,7 +555,7 @@ def test_files_are_removed_after_a_failure_too(target):
     without_pipelining(target)
     target.build("#!/bin/sh\nexit 3\n")
     assert "exit code 3" in target.refused()
-    assert [path for path in (target.home / "tmp").rglob("*")] == []
+    assert not list((target.home / "tmp").rglob("*"))
 
 
 def test_files_are_used_when_sudo_wants_a_terminal(target):
