@@ -37,6 +37,16 @@ use ansible_protocol::{Context, Failure, Module, ModuleSpec, Outcome};
 use jiff::Timestamp;
 use params::State;
 
+/// What is to be known of the first certificate in a PEM text: subject, names, validity, issuer, serial, fingerprint.
+///
+/// # Errors
+///
+/// Returns why the text holds no certificate.
+pub fn facts(pem: &str) -> Result<serde_json::Value, String> {
+    let certificates = certificate::Certificate::all_from_pem(pem)?;
+    certificates.first().map(|first| first.facts(Timestamp::now())).ok_or_else(|| "it holds no certificate".to_owned())
+}
+
 /// The module `etcd_cert`.
 #[derive(Debug)]
 pub struct EtcdCert;

@@ -69,9 +69,6 @@ fn installed_version(binary: &Path) -> Option<Version> {
 }
 
 fn certificate(path: &Path) -> Value {
-    let Ok(pem) = std::fs::read(path) else { return Value::Null };
-    match etcd_cert::facts(&pem) {
-        Ok(facts) => facts,
-        Err(failure) => json!({ "error": failure.msg }),
-    }
+    let Ok(pem) = std::fs::read_to_string(path) else { return Value::Null };
+    etcd_cert::facts(&pem).unwrap_or_else(|problem| json!({ "error": problem }))
 }

@@ -32,7 +32,7 @@ pub struct Params {
     play_hosts: Vec<String>,
     /// What `etcd_info` found on each host that answered.
     observed: Option<BTreeMap<String, Value>>,
-    /// What each host would restart for, and whether it leads.
+    /// What `etcd_service` returned on each host.
     restarts: Option<BTreeMap<String, waves::Restart>>,
     /// Whether the run goes on to start members.
     launching: bool,

@@ -20,7 +20,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         .required(),
         Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]).required(),
         Opt::new("observed", Kind::Dict, &["What M(quorum.etcd.etcd_info) found on each host that answered."]),
-        Opt::new("restarts", Kind::Dict, &["For each host: C(needed), whether it has something to restart for, and C(leader), whether its member leads."]),
+        Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
         Opt::new("launching", Kind::Bool, &["Whether members are started afterwards. Where not, what is unsafe to start is only warned of."])
             .default(Default::Bool(true)),
     ],

@@ -4,13 +4,14 @@ use crate::identity::Cluster;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One host's part.
+/// The part of `etcd_service`'s result that decides.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Restart {
-    /// Whether it has something to restart for.
-    pub(crate) needed: bool,
-    /// Whether its member leads.
-    pub(crate) leader: bool,
+    /// What a restart would pick up.
+    pub(crate) restart_needed: Vec<String>,
+    /// Whether the member leads.
+    #[serde(default)]
+    pub(crate) is_leader: bool,
 }
 
 /// The wave of each host that restarts, counted from 0.
@@ -21,8 +22,8 @@ pub(crate) fn order(clusters: &[Cluster], restarts: &BTreeMap<String, Restart>) 
             .members
             .iter()
             .filter_map(|member| Some((restarts.get(&member.host)?, member.host.as_str())))
-            .filter(|(restart, _)| restart.needed)
-            .map(|(restart, host)| (restart.leader, host))
+            .filter(|(restart, _)| !restart.restart_needed.is_empty())
+            .map(|(restart, host)| (restart.is_leader, host))
             .collect();
         // Stable: followers keep the order of their numbers.
         due.sort_by_key(|(leader, _)| *leader);

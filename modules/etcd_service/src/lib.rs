@@ -18,7 +18,6 @@ use etcd_ops::running::{self, Files};
 use etcd_ops::systemd::{self, Unit, systemctl};
 use etcd_ops::view::MemberView;
 use serde::Deserialize;
-use serde_json::json;
 use std::path::PathBuf;
 
 /// The module.
@@ -53,6 +52,7 @@ pub struct Params {
     ca_file: PathBuf,
     runtime_dir: PathBuf,
     force: bool,
+    predicted: Vec<String>,
 }
 
 /// The unit as it is, and what is to be done to it.
@@ -89,7 +89,7 @@ impl Module for EtcdService {
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
         let unit = systemd::show(&params.name)?;
-        let plan = plan(&params, unit);
+        let plan = plan(&params, unit, context);
         let mut outcome = Outcome::new(!plan.steps.is_empty());
         outcome.diff.extend(difference(&plan));
         let outcome = outcome
@@ -109,13 +109,18 @@ impl Plan {
 }
 
 /// What is to be done. Pure but for the files that tell what a restart would pick up.
-fn plan(params: &Params, unit: Unit) -> Plan {
+fn plan(params: &Params, unit: Unit, context: &Context) -> Plan {
     let files = Files {
         config_file: params.config_file.clone(),
         ca_file: params.ca_file.clone(),
         runtime_dir: params.runtime_dir.clone(),
     };
-    let pending = running::pending(&files, &unit);
+    let mut pending = running::pending(&files, &unit);
+    if context.check_mode && unit.is_running() {
+        pending.extend(
+            params.predicted.iter().filter(|predicted| !pending.contains(predicted)).cloned().collect::<Vec<_>>(),
+        );
+    }
     let steps = steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty());
     Plan { unit, pending, steps }
 }
@@ -298,10 +303,10 @@ mod tests {
 
     #[test]
     fn own_id_is_unknown_without_data() {
-        let params = json!({
+        let params = serde_json::json!({
             "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "state": "started", "restart_when": "needed",
             "enabled": true, "data_dir": "/nonexistent", "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
-            "force": false,
+            "force": false, "predicted": [],
         });
         assert_eq!(own_id(&serde_json::from_value(params).unwrap()), None);
     }

@@ -1,0 +1,293 @@
+//! The module's judgement, through its public interface: inventories and observations in, results or refusals out.
+
+use ansible_protocol::{Context, Failure, Module, Outcome};
+use etcd_inventory::EtcdInventory;
+use etcd_ops::datadir::{founding_cluster_id, founding_member_id};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn run(arguments: Value) -> Result<Outcome, Failure> {
+    let (read, _) = ansible_protocol::read_arguments(&EtcdInventory::SPEC, arguments.as_object().cloned().unwrap());
+    let params = serde_json::from_value(read?.options.into()).unwrap();
+    EtcdInventory::run(params, &Context::default())
+}
+
+const HOSTS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+
+fn inventory(hosts: &[(&str, Value)]) -> Value {
+    let names: Vec<&str> = hosts.iter().map(|(name, _)| *name).collect();
+    let variables: serde_json::Map<String, Value> =
+        hosts.iter().map(|(name, variables)| ((*name).to_owned(), variables.clone())).collect();
+    json!({ "groups": { "etcd": names }, "hosts": variables, "play_hosts": names })
+}
+
+fn three() -> Value {
+    inventory(&[(HOSTS[0], json!({"seq": 1})), (HOSTS[1], json!({"seq": 2})), (HOSTS[2], json!({"seq": 3}))])
+}
+
+fn member_id(index: usize) -> u64 {
+    founding_member_id(&[format!("https://{}:2380", HOSTS[index])], "etcd")
+}
+
+fn cluster_id() -> String {
+    format!("{:x}", founding_cluster_id(&[member_id(0), member_id(1), member_id(2)]))
+}
+
+fn fresh() -> Value {
+    json!({ "version": "3.6.14", "data": { "state": "absent" }, "cluster": null, "answering": [] })
+}
+
+fn holder(index: usize, had_leader: bool) -> Value {
+    json!({ "version": "3.6.14", "cluster": null, "answering": [],
+            "data": { "state": "member", "member_id": format!("{:x}", member_id(index)), "cluster_id": cluster_id(), "had_leader": had_leader } })
+}
+
+fn live(started: [bool; 3]) -> Value {
+    let members: Vec<Value> = (0..3)
+        .map(|index| {
+            json!({ "id": format!("{:x}", member_id(index)), "name": format!("etcd-{}", index + 1),
+                    "peer_urls": [format!("https://{}:2380", HOSTS[index])], "started": started[index] })
+        })
+        .collect();
+    json!({ "id": cluster_id(), "leader": format!("{:x}", member_id(0)), "members": members })
+}
+
+fn judged(mut inventory: Value, observed: &[(&str, Value)]) -> Result<Outcome, Failure> {
+    let observed: serde_json::Map<String, Value> =
+        observed.iter().map(|(host, value)| ((*host).to_owned(), value.clone())).collect();
+    inventory["observed"] = observed.into();
+    run(inventory)
+}
+
+fn refused(result: Result<Outcome, Failure>, parts: &[&str]) {
+    let msg = result.expect_err("it must be refused").msg;
+    for part in parts {
+        assert!(msg.contains(part), "{part:?} is not in: {msg}");
+    }
+    assert!(msg.ends_with("Nothing was changed on any host."), "{msg}");
+}
+
+#[test]
+fn names_members_and_urls() {
+    let outcome = run(three()).unwrap();
+    assert_eq!(
+        outcome.values["clusters"]["etcd"]["initial_cluster"],
+        "etcd-1=https://10.0.0.1:2380,etcd-2=https://10.0.0.2:2380,etcd-3=https://10.0.0.3:2380"
+    );
+    assert_eq!(
+        outcome.values["hosts"]["10.0.0.2"]["endpoints"],
+        json!(["https://10.0.0.2:2379", "https://10.0.0.1:2379", "https://10.0.0.3:2379"])
+    );
+    assert!(outcome.warnings.is_empty());
+}
+
+#[test]
+fn every_problem_is_in_one_message() {
+    let result = run(json!({
+        "groups": { "etcd": ["a", "10.0.0.2", "10.0.0.3", "10.0.0.4"] },
+        "hosts": { "a": {"seq": 1}, "10.0.0.2": {}, "10.0.0.3": {"seq": "x", "init": "exsting"}, "10.0.0.4": {"seq": 1, "port": 99999},
+                   "10.0.0.5": {"seq": 1, "cluster": "etcdd"} },
+        "play_hosts": ["a", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"],
+    }));
+    refused(
+        result,
+        &[
+            "a has no usable address",
+            "etcd_seq is not set on 10.0.0.2",
+            "etcd_seq of 10.0.0.3 is \"x\"",
+            "did you mean existing?",
+            "etcd_port of 10.0.0.4 is 99999",
+            "the inventory has no group etcdd (did you mean etcd?)",
+        ],
+    );
+}
+
+#[test]
+fn two_members_cannot_share_a_number_or_an_address() {
+    let hosts = inventory(&[("10.0.0.1", json!({"seq": 1})), ("b", json!({"seq": "1", "address": "10.0.0.1"}))]);
+    refused(
+        run(hosts),
+        &["etcd_seq 1 is given to 10.0.0.1 and b", "10.0.0.1 and b would both listen on https://10.0.0.1:2379"],
+    );
+}
+
+#[test]
+fn an_even_cluster_and_the_default_password_are_warned_of() {
+    let hosts = inventory(&[("10.0.0.1", json!({"seq": 1, "default_password": "True"})), ("::2", json!({"seq": 2}))]);
+    let outcome = run(hosts).unwrap();
+    assert_eq!(outcome.warnings.len(), 2);
+    assert_eq!(outcome.values["hosts"]["::2"]["client_url"], "https://[::2]:2379");
+}
+
+#[test]
+fn all_fresh_hosts_found_a_cluster() {
+    let outcome = judged(three(), &HOSTS.map(|host| (host, fresh()))).unwrap();
+    assert_eq!(outcome.values["situations"][HOSTS[0]], json!({ "founds": true, "initial_cluster_state": "new" }));
+}
+
+#[test]
+fn a_fresh_host_beside_a_running_cluster_is_given_both_commands() {
+    let mut inventory = three();
+    inventory["groups"]["etcd"] = json!([HOSTS[0], HOSTS[1], HOSTS[2], "10.0.0.4"]);
+    inventory["hosts"]["10.0.0.4"] = json!({ "seq": 4 });
+    inventory["play_hosts"] = json!([HOSTS[0], "10.0.0.4"]);
+    let mut up = holder(0, true);
+    up["cluster"] = live([true; 3]);
+    refused(
+        judged(inventory, &[(HOSTS[0], up), ("10.0.0.4", fresh())]),
+        &["./etcd.yml -l 10.0.0.4 -e etcd_init=existing", "./etcd-rm.yml"],
+    );
+}
+
+#[test]
+fn a_lost_data_directory_is_not_filled_anew() {
+    let mut up = holder(0, true);
+    up["cluster"] = live([true; 3]);
+    let observed = [(HOSTS[0], up), (HOSTS[1], holder(1, true)), (HOSTS[2], fresh())];
+    refused(judged(three(), &observed), &["its data is lost", "./etcd-rm.yml -l 10.0.0.3"]);
+}
+
+#[test]
+fn a_founding_member_that_never_started_is_started() {
+    let mut up = holder(0, true);
+    up["cluster"] = live([true, true, false]);
+    let observed = [(HOSTS[0], up), (HOSTS[1], holder(1, true)), (HOSTS[2], fresh())];
+    let outcome = judged(three(), &observed).unwrap();
+    assert_eq!(outcome.values["situations"][HOSTS[2]]["initial_cluster_state"], "new");
+    assert_eq!(outcome.values["situations"][HOSTS[0]]["initial_cluster_state"], "existing");
+}
+
+#[test]
+fn a_bootstrap_cut_short_goes_on_and_a_cluster_in_use_does_not() {
+    let observed = |had_leader| [(HOSTS[0], holder(0, had_leader)), (HOSTS[1], fresh()), (HOSTS[2], fresh())];
+    assert!(judged(three(), &observed(false)).is_ok());
+    refused(judged(three(), &observed(true)), &["has been in use and is down", "./etcd.yml -l 10.0.0.1"]);
+}
+
+#[test]
+fn a_cluster_is_founded_by_all_its_hosts_or_not_at_all() {
+    let mut inventory = three();
+    inventory["play_hosts"] = json!([HOSTS[0]]);
+    refused(judged(inventory, &[(HOSTS[0], fresh())]), &["without 10.0.0.2, 10.0.0.3", "left out by -l"]);
+}
+
+#[test]
+fn data_of_another_cluster_is_named_and_left_alone() {
+    let mut foreign = holder(1, true);
+    foreign["data"]["cluster_id"] = json!("abc");
+    let observed = [(HOSTS[0], holder(0, true)), (HOSTS[1], foreign), (HOSTS[2], holder(2, true))];
+    refused(
+        judged(three(), &observed),
+        &["/data/etcd of 10.0.0.2 holds a member of another cluster (abc", "left alone"],
+    );
+}
+
+#[test]
+fn data_of_a_removed_member_is_named() {
+    let mut up = holder(0, true);
+    up["cluster"] = live([true; 3]);
+    let mut removed = holder(2, true);
+    removed["data"]["member_id"] = json!("dead");
+    let observed = [(HOSTS[0], up), (HOSTS[1], holder(1, true)), (HOSTS[2], removed)];
+    refused(judged(three(), &observed), &["belongs to member dead, which was removed"]);
+}
+
+#[test]
+fn a_foreign_process_on_the_port_is_noticed() {
+    let mut taken = fresh();
+    taken["answering"] = json!(["https://10.0.0.1:2379"]);
+    let observed = [(HOSTS[0], taken), (HOSTS[1], fresh()), (HOSTS[2], fresh())];
+    refused(judged(three(), &observed), &["something already answers on https://10.0.0.1:2379 (10.0.0.1)"]);
+}
+
+#[test]
+fn an_old_version_is_refused_and_a_new_one_warned_of() {
+    let with = |version: &str| {
+        HOSTS.map(|host| {
+            let mut seen = fresh();
+            seen["version"] = json!(version);
+            (host, seen)
+        })
+    };
+    refused(judged(three(), &with("3.3.25")), &["etcd 3.3.25 on 10.0.0.1 is too old"]);
+    assert_eq!(judged(three(), &with("3.9.0")).unwrap().warnings.len(), 3);
+}
+
+#[test]
+fn what_is_unsafe_to_start_only_warns_where_nothing_is_started() {
+    let mut inventory = three();
+    inventory["launching"] = json!(false);
+    inventory["play_hosts"] = json!([HOSTS[0]]);
+    assert_eq!(judged(inventory, &[(HOSTS[0], fresh())]).unwrap().warnings.len(), 1);
+}
+
+#[derive(Clone, Debug)]
+struct Host {
+    data: Option<bool>,
+    in_play: bool,
+    joins: bool,
+}
+
+fn host() -> impl Strategy<Value = Host> {
+    (proptest::option::of(any::<bool>()), any::<bool>(), any::<bool>()).prop_map(|(data, in_play, joins)| Host {
+        data,
+        in_play,
+        joins,
+    })
+}
+
+proptest! {
+    /// Whatever is found, no accepted run makes a second cluster: a fresh host founds only together with all of its
+    /// cluster's hosts, none of which has ever had a leader, or as a founding member that the live cluster waits for.
+    #[test]
+    fn no_second_cluster(hosts in proptest::collection::vec(host(), 3), running in any::<bool>()) {
+        let holders = hosts.iter().filter(|host| host.data == Some(true)).count();
+        let is_live = running && holders >= 2;
+        let started: Vec<bool> = hosts.iter().map(|host| host.data.is_some()).collect();
+        let mut inventory = three();
+        inventory["play_hosts"] = (0..3).filter(|i| hosts[*i].in_play).map(|i| HOSTS[i]).collect::<Vec<_>>().into();
+        let mut observed = Vec::new();
+        for (index, host) in hosts.iter().enumerate() {
+            if host.joins {
+                inventory["hosts"][HOSTS[index]]["init"] = json!("existing");
+            }
+            let mut seen = host.data.map_or_else(fresh, |had_leader| holder(index, had_leader));
+            if is_live && host.data.is_some() {
+                seen["cluster"] = live([started[0], started[1], started[2]]);
+            }
+            if host.in_play {
+                observed.push((HOSTS[index], seen));
+            }
+        }
+        let Ok(outcome) = judged(inventory, &observed) else { return Ok(()) };
+        for (index, host) in hosts.iter().enumerate().filter(|(_, host)| host.in_play && host.data.is_none()) {
+            prop_assert!(!host.joins, "joining is refused");
+            prop_assert_eq!(&outcome.values["situations"][HOSTS[index]]["founds"], &json!(true));
+            let seen_live = is_live && hosts.iter().any(|host| host.in_play && host.data.is_some());
+            if !seen_live {
+                prop_assert!(hosts.iter().all(|host| host.in_play));
+                prop_assert!(hosts.iter().all(|host| host.data != Some(true)));
+            }
+        }
+    }
+
+    /// Waves touch at most one member of a cluster each, followers before the leader, and nobody without need.
+    #[test]
+    fn waves_keep_to_one_member_of_each_cluster(needed in proptest::collection::vec(any::<bool>(), 3), leader in 0usize..3) {
+        let mut inventory = three();
+        let restarts: serde_json::Map<String, Value> = (0..3)
+            .map(|index| (HOSTS[index].to_owned(), json!({
+                "restart_needed": if needed[index] { vec!["log-level"] } else { vec![] }, "is_leader": index == leader })))
+            .collect();
+        inventory["restarts"] = restarts.into();
+        let outcome = run(inventory).unwrap();
+        let waves = outcome.values["waves"].as_object().unwrap();
+        let mut numbers: Vec<u64> = waves.values().map(|wave| wave.as_u64().unwrap()).collect();
+        numbers.sort_unstable();
+        prop_assert_eq!(&numbers, &(0..numbers.len() as u64).collect::<Vec<_>>());
+        prop_assert_eq!(waves.len(), needed.iter().filter(|needed| **needed).count());
+        if let Some(last) = waves.get(HOSTS[leader]) {
+            prop_assert_eq!(last.as_u64(), numbers.last().copied());
+        }
+    }
+}
