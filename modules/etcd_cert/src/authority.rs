@@ -176,7 +176,8 @@ fn load(dir: &Path, now: Timestamp) -> Result<Option<Authority>, Failure> {
         Failure::new(
             ErrorKind::Conflict,
             format!(
-                "cannot use the CA in {}: {problem}; an existing CA is never replaced: put a matching {KEY} and {CERTIFICATE} there, or move both away to have a new CA made",
+                "cannot use the CA in {}: {problem}; an existing CA is never replaced: \
+                 put a matching {KEY} and {CERTIFICATE} there, or move both away to have a new CA made",
                 dir.display()
             ),
         )
@@ -212,7 +213,9 @@ fn load_pair(dir: &Path) -> Result<Option<Authority>, String> {
     if !first.is_authority {
         return Err(format!("{CERTIFICATE}, {}, is not the certificate of a CA", first.describe()));
     }
-    Ok(Some(Authority { key, certificate: first, pem: pem::certificates_only(&certificate) }))
+    let pem = pem::certificates_only(&certificate);
+    issue::prove(&key, &first, &pem).map_err(|problem| format!("{CERTIFICATE}: {problem}"))?;
+    Ok(Some(Authority { key, certificate: first, pem }))
 }
 
 fn read(path: &Path) -> Result<Option<String>, String> {

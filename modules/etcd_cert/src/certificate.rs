@@ -207,3 +207,52 @@ fn weakness(parsed: &X509Certificate<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use proptest::prelude::*;
+
+    fn sample() -> String {
+        crate::issue::authority(&Key::generate().unwrap(), "ca", timestamp(1_900_000_000), 10).unwrap()
+    }
+
+    #[test]
+    fn reads_all_certificates_of_a_bundle() {
+        let text = format!("# a comment\n{}{}", sample(), sample());
+        let all = Certificate::all_from_pem(&text).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(!all[0].is_signed_by(&all[1]), "the same name, another key");
+        assert!(all[0].is_signed_by(&all[0]));
+        assert_eq!(all[0].remaining_days(timestamp(1_900_000_000)), 10);
+        assert_eq!(all[0].remaining_days(timestamp(1_900_000_000 + 11 * 86_400)), -1);
+    }
+
+    #[test]
+    fn a_chain_is_followed_through_authorities_only() {
+        let all = Certificate::all_from_pem(&format!("{}{}", sample(), sample())).unwrap();
+        assert_eq!(anchor(&all[..1], &all[..1]), Some(&all[0]));
+        assert_eq!(anchor(&all[..1], &all[1..]), None);
+        assert_eq!(anchor(&[], &all), None);
+    }
+
+    proptest! {
+        /// Whatever a file holds, reading it ends in a certificate or a reason.
+        #[test]
+        fn damage_never_panics(at in 0usize..400, value in any::<u8>(), cut in 0usize..400) {
+            let certificate = Certificate::all_from_pem(&sample()).unwrap().remove(0);
+            let mut der = certificate.der.clone();
+            let at = at % der.len();
+            der[at] = value;
+            if let Ok(damaged) = Certificate::from_der(der.clone()) {
+                let _ = damaged.is_signed_by(&certificate);
+                let _ = damaged.facts(timestamp(0));
+            }
+            der.truncate(cut % der.len());
+            prop_assert!(Certificate::from_der(der).is_err());
+            let _ = Certificate::all_from_pem(&sample()[cut..]);
+            let _ = Key::from_pem(&sample().replace("CERTIFICATE", "EC PRIVATE KEY"));
+        }
+    }
+}

@@ -46,6 +46,16 @@ pub(crate) fn request(key: &Key, subject: &Subject) -> Result<String, String> {
     subject_params(subject)?.serialize_request(key.pair()).and_then(|request| request.pem()).map_err(failed)
 }
 
+/// Proves that the authority can issue: the library re-encodes its subject, and cannot express every one.
+pub(crate) fn prove(key: &Key, authority: &Certificate, authority_pem: &str) -> Result<(), String> {
+    let unfit =
+        || format!("its subject \"{}\" cannot be written as an issuer: it repeats an attribute", authority.subject);
+    let issuer = Issuer::from_ca_cert_pem(authority_pem, key.pair()).map_err(|_| unfit())?;
+    let sample = CertificateParams::default().signed_by(key.pair(), &issuer).map_err(|_| unfit())?;
+    let sample = Certificate::from_der(sample.der().to_vec())?;
+    if sample.is_signed_by(authority) { Ok(()) } else { Err(unfit()) }
+}
+
 /// A certificate and until when it was meant to be valid.
 pub(crate) struct Issued {
     /// The certificate as PEM.
@@ -119,7 +129,7 @@ fn check_request(request: &str, subject: &Subject) -> Result<Vec<u8>, String> {
     Ok(info.subject_pki.raw.to_vec())
 }
 
-/// The library re-encodes the issuer and the key; what it cannot express must not be handed out.
+/// The library re-encodes the key; what it cannot express must not be handed out.
 fn check_issued(issued: &Certificate, public: &[u8], authority: &Certificate) -> Result<(), String> {
     if issued.public != public {
         return Err("its key is of a kind that is not usable here; use ECDSA P-256 or P-384, RSA or Ed25519".into());
@@ -128,8 +138,7 @@ fn check_issued(issued: &Certificate, public: &[u8], authority: &Certificate) ->
         return Err(format!("it is too weak for current TLS: {weakness}"));
     }
     if !issued.is_signed_by(authority) {
-        let subject = &authority.subject;
-        return Err(format!("the CA's subject \"{subject}\" cannot be written as an issuer: it repeats an attribute"));
+        return Err(format!("the result does not verify against {}", authority.describe()));
     }
     Ok(())
 }

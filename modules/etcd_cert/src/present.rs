@@ -126,7 +126,8 @@ fn key_write(chain: &[Certificate], host: &Files, context: &Context) -> Result<O
     Err(Failure::new(
         ErrorKind::Conflict,
         format!(
-            "cannot install the certificate: neither {key} nor {} holds its private key{check}; run state=requested again and have its csr signed",
+            "cannot install the certificate: neither {key} nor {} holds its private key{check}; \
+             run state=requested again and have its csr signed",
             parked.display()
         ),
     ))

@@ -86,14 +86,17 @@ pub(crate) fn refuse_foreign(
     Err(Failure::new(
         ErrorKind::Conflict,
         format!(
-            "cannot replace the certificate in {path}: it works, its authority is {issuer}, and {given}; members that trust different authorities refuse each other: put the old ca.key and ca.crt into the CA directory, or rotate by listing both certificates in ca.crt, the signing one first, or set replace_foreign=true to cut over"
+            "cannot replace the certificate in {path}: it works, its authority is {issuer}, and {given}; \
+             members that trust different authorities refuse each other: put the old ca.key and ca.crt into the CA directory, \
+             or rotate by listing both certificates in ca.crt, the signing one first, or set replace_foreign=true to cut over"
         ),
     ))
 }
 
 fn postponement(host: &Files) -> String {
     format!(
-        "the certificate in {} is still by the older authority, and is kept until this host trusts the new one: restart all members with the new CA file, then run this again",
+        "the certificate in {} is still by the older authority, and is kept until this host trusts the new one: \
+         restart all members with the new CA file, then run this again",
         host.certificate.display()
     )
 }

@@ -32,7 +32,8 @@ pub(crate) fn run(
         Failure::new(
             ErrorKind::Tls,
             format!(
-                "cannot sign the request for \"{}\" with the CA in {}: {problem}; run state=requested with the same names again",
+                "cannot sign the request for \"{}\" with the CA in {}: {problem}; \
+                 run state=requested with the same names again",
                 subject.common_name,
                 dir.display()
             ),
@@ -41,7 +42,8 @@ pub(crate) fn run(
     let mut outcome = Outcome::new(true).with("certificate", &issued.pem).with("issued", issued.certificate.facts(now));
     if issued.capped {
         outcome.warn(format!(
-            "the certificate of \"{}\" ends with its CA at {}, not after {days} days; plan the rotation of the CA in {}",
+            "the certificate of \"{}\" ends with its CA at {}, not after {days} days; \
+             plan the rotation of the CA in {}",
             subject.common_name,
             issued.certificate.not_after,
             dir.display()

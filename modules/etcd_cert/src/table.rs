@@ -27,7 +27,7 @@ const OPTIONS: &[Opt] = &[
     Opt::new(
         "subject_alt_names",
         Kind::List(&Kind::Str),
-        &["All names and addresses the certificate is for. What is no IPv4 or IPv6 address is a host name. The order does not matter."],
+        &["All names and addresses the certificate is for. What is no IPv4 or IPv6 address is a host name. The order does not matter. Members check the address a peer connects from against it."],
     ),
     Opt::new("csr", Kind::Str, &["The signing request, as O(state=requested) returned it. May be absent in check mode."]),
     Opt::new(
