@@ -34,6 +34,7 @@ ANSWER_RC = 99  # The scripts below end with it when they answer themselves; the
 # No newline, no single quote: one line that survives being quoted three times. `say` reads standard input to its end,
 # because a sender that is cut off reports a lost connection instead of our reason.
 COMMON = r"""
+[ ! -t 0 ] || { echo "@quorum.etcd terminal"; exit 99; };
 say() { cat >/dev/null; printf "@quorum.etcd %s\n" "$*"; exit 99; };
 a=$(uname -m); case $a in amd64) a=x86_64;; arm64) a=aarch64;; esac;
 m=$1; c=$2; d=; shift 2; for p; do case $p in "$a="*) d=${p#*=};; esac; done;
@@ -144,14 +145,22 @@ class ActionModule(ActionBase):
         become = self._connection.become
         # Up to ansible-core 2.18, become plugins do not say it themselves.
         return (self._connection.has_pipelining and (not become or getattr(become, "pipelining", become.name != "su"))
-                and not getattr(self._connection, "_is_tty_requested", bool)())
+                and not re.search(r"(^|\s)-t+(\s|$)|requesttty[\s=]+(yes|force)", self._ssh_options(), re.IGNORECASE))
+
+    def _ssh_options(self):
+        """What the user gives to ssh; a terminal asked for in ssh's own configuration is noticed on the target."""
+        options = ""
+        for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+            with contextlib.suppress(KeyError):
+                options += f" {self._connection.get_option(name) or ''}"
+        return options
 
     def _run_from_stdin(self):
         with self._plain_stdin():
             done = self._script(RUN, self._args)
-            if "must have a tty" in done["stderr"]:  # sudo with requiretty.
-                return self._run_from_files()
             word, detail = self._answer(done)
+            if word == "terminal" or "must have a tty" in done["stderr"]:  # sudo says so with requiretty.
+                return self._run_from_files()
             if word == "upload":
                 self._upload(detail)
                 done = self._script(RUN, self._args)

@@ -69,6 +69,7 @@ class FakeConnection(ConnectionBase):
     def __init__(self, home):
         super().__init__(PlayContext())
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        self.options = {"remote_user": "tester"}
         self.shell = ["/bin/sh"]
         self.cut = None  # Bytes of standard input that arrive when the connection breaks.
         self.stdin, self.commands, self.put = [], [], []
@@ -81,7 +82,7 @@ class FakeConnection(ConnectionBase):
         pass
 
     def get_option(self, option, hostvars=None):
-        return {"remote_user": "tester"}.get(option)
+        return self.options.get(option)
 
     def exec_command(self, cmd, in_data=None, sudoable=True):
         self.commands.append(cmd)
@@ -533,10 +534,14 @@ def with_su(target):
 
 
 def with_a_terminal(target):
-    target.connection._is_tty_requested = lambda: True
+    target.connection.options["ssh_extra_args"] = "-o ControlPersist=no -tt"
 
 
-@pytest.mark.parametrize("hinder", [without_pipelining, with_su, with_a_terminal])
+def with_a_terminal_by_option(target):
+    target.connection.options["ssh_args"] = "-o RequestTTY=force"
+
+
+@pytest.mark.parametrize("hinder", [without_pipelining, with_su, with_a_terminal, with_a_terminal_by_option])
 def test_files_are_used_and_removed(target, hinder):
     hinder(target)
     target.task.args = {"login_password": "in-the-file"}
@@ -562,6 +567,16 @@ def test_files_are_used_when_sudo_wants_a_terminal(target):
     target.connection.answers = [(1, b"", b"sudo: sorry, you must have a tty to run sudo\n")]
     assert target.run()["mode"] == "600"
     assert len(target.connection.put) == 2
+
+
+def test_files_are_used_when_the_target_sees_a_terminal(target, monkeypatch):
+    """As with RequestTTY in ssh's own configuration: no end of input would ever arrive there."""
+    primary, secondary = os.openpty()
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *args, input=None, **kwargs: real(*args, **{**kwargs, "stdin": secondary}))
+    assert target.run()["mode"] == "600"
+    os.close(primary)
+    os.close(secondary)
 
 
 def test_json_is_exactly_one_object_on_standard_input(target):
