@@ -120,7 +120,7 @@ pub(crate) struct Decision {
     pub(crate) authority: bool,
     /// Why the certificate must not be replaced: it works, and its authority is not among the wanted ones.
     pub(crate) refusal: Option<String>,
-    /// The older authority to replace later, once every member trusts the new one.
+    /// The certificate works and is by an older authority: it stays until the new one is trusted here.
     pub(crate) postponed: bool,
 }
 
@@ -198,10 +198,11 @@ fn issuer_reasons(
     leaf: &Certificate,
     decision: &mut Decision,
 ) {
+    let works = leaf.is_valid_at(observed.now) && observed.public.present() == Some(&leaf.public);
+    let keep = works && !wanted.replace_foreign;
     let authorities = wanted.authorities.as_deref().unwrap_or_default();
     let Some(issuer) = anchor(chain, authorities) else {
-        let works = leaf.is_valid_at(observed.now) && observed.public.present() == Some(&leaf.public);
-        if works && !wanted.replace_foreign {
+        if keep {
             decision.refusal = Some(leaf.issuer.clone());
         }
         decision.reasons.push(Reason::Foreign { issuer: leaf.issuer.clone() });
@@ -214,10 +215,12 @@ fn issuer_reasons(
         return;
     }
     let trusted = observed.trusted.present().map(Vec::as_slice).unwrap_or_default();
-    if first.iter().all(|authority| trusted.contains(authority)) {
-        decision.reasons.push(Reason::Superseded { issuer: issuer.describe() });
-    } else {
+    if keep && !first.iter().all(|authority| trusted.contains(authority)) {
+        // Whatever else is wrong with it: a new one would come from an authority nobody here trusts yet.
+        decision.reasons.clear();
         decision.postponed = true;
+    } else {
+        decision.reasons.push(Reason::Superseded { issuer: issuer.describe() });
     }
 }
 

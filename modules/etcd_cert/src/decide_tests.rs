@@ -163,6 +163,11 @@ fn a_rotation_reissues_only_where_the_new_authority_is_trusted() {
     wanted.authorities = Some(vec![new.certificate.clone(), old.certificate.clone()]);
     let hasty = decide(&wanted, &observed);
     assert!(hasty.reasons.is_empty() && hasty.authority && hasty.postponed);
+    wanted.renew_before_days = 200;
+    assert_eq!(decide(&wanted, &observed), hasty, "not even for a renewal that is due");
+    observed.now = at(101);
+    assert!(!decide(&wanted, &observed).reasons.is_empty(), "an expired one has nothing to lose");
+    (observed.now, wanted.renew_before_days) = (start(), 0);
     observed.trusted = Found::Present(vec![old.certificate, new.certificate]);
     let ready = decide(&wanted, &observed);
     assert!(matches!(ready.reasons[..], [Reason::Superseded { .. }]) && !ready.authority);
