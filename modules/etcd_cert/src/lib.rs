@@ -67,14 +67,11 @@ impl Module for EtcdCert {
                 Ok(outcome)
             }
             State::Signed => {
-                let (csr, dir) = (params.csr.as_deref(), params.ca_dir());
+                let (csr, dir) = (params.csr(), params.ca_dir());
                 signed::run(csr, dir, &params.subject()?, params.validity_days, now, context)
             }
             State::Present => {
-                let given = present::Given {
-                    certificate: params.certificate.as_deref(),
-                    authorities: params.ca_certificate.as_deref(),
-                };
+                let given = present::Given { certificate: params.certificate(), authorities: params.ca_certificate() };
                 let (files, warning) = params.files(context)?;
                 let mut outcome = present::run(&given, &params.wanted()?, &files, now, context)?;
                 outcome.warnings.extend(warning);

@@ -39,10 +39,10 @@ pub struct Params {
     ca_validity_days: i64,
     common_name: Option<String>,
     subject_alt_names: Option<Vec<String>>,
-    pub(crate) csr: Option<String>,
+    csr: Option<String>,
     pub(crate) validity_days: i64,
-    pub(crate) certificate: Option<String>,
-    pub(crate) ca_certificate: Option<String>,
+    certificate: Option<String>,
+    ca_certificate: Option<String>,
     key_file: PathBuf,
     cert_file: PathBuf,
     ca_file: PathBuf,
@@ -87,7 +87,7 @@ impl Params {
         problems
             .extend([("key_mode", &self.key_mode), ("mode", &self.mode)].iter().filter_map(|(n, v)| mode(n, v).err()));
         if matches!(self.state, State::Requested | State::Present)
-            && self.ca_certificate.is_none()
+            && self.ca_certificate().is_none()
             && !context.check_mode
         {
             problems.push("ca_certificate is required when state is requested or present".into());
@@ -108,6 +108,18 @@ impl Params {
         authority::Request { dirs, common_name: &self.ca_common_name, days: self.ca_validity_days, now }
     }
 
+    pub(crate) fn csr(&self) -> Option<&str> {
+        given(self.csr.as_ref())
+    }
+
+    pub(crate) fn certificate(&self) -> Option<&str> {
+        given(self.certificate.as_ref())
+    }
+
+    pub(crate) fn ca_certificate(&self) -> Option<&str> {
+        given(self.ca_certificate.as_ref())
+    }
+
     pub(crate) fn ca_dir(&self) -> &Path {
         self.ca_dir.as_deref().unwrap_or(Path::new(""))
     }
@@ -120,7 +132,7 @@ impl Params {
 
     pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
         let texts = self.subject_alt_names.as_deref();
-        let authorities = self.ca_certificate.as_deref().map(Certificate::all_from_pem).transpose();
+        let authorities = self.ca_certificate().map(Certificate::all_from_pem).transpose();
         let authorities = authorities.map_err(|problem| {
             Failure::new(ErrorKind::Tls, format!("cannot use the given ca_certificate: {problem}"))
         })?;
@@ -158,6 +170,11 @@ impl Params {
         };
         Ok((files, warning))
     }
+}
+
+/// A template that yields null arrives as empty text on ansible-core up to 2.18.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.trim().is_empty())
 }
 
 /// An octal text, or the number that YAML made of one.
