@@ -1,0 +1,139 @@
+//! What is returned: results and differences.
+
+use crate::apply::Backups;
+use crate::desired::Desired;
+use crate::disk::{Attributes, Disk, Seen};
+use crate::params::{Wanted, WantedFile};
+use crate::plan::Step;
+use ansible_protocol::{Diff, Masker, Object, Outcome};
+use etcd_ops::config::{changed_keys, parse, restart_keys};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What was, or would be, done.
+pub(crate) struct Report<'a> {
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) disk: &'a Disk,
+    pub(crate) steps: &'a [Step],
+    pub(crate) backups: &'a Backups,
+}
+
+impl Report<'_> {
+    /// The module's result. The configuration is the last of the wanted files.
+    pub(crate) fn outcome(&self, desired: Option<&Desired>) -> Outcome {
+        let (config_file, files) = match (desired, self.wanted.files.split_last()) {
+            (Some(desired), Some((file, files))) => (Some((desired, file)), files),
+            _ => (None, self.wanted.files.as_slice()),
+        };
+        let mut outcome = Outcome::new(!self.steps.is_empty());
+        if let Some((desired, file)) = config_file {
+            outcome = outcome.with("config", self.config(desired, file));
+        }
+        let files: Vec<Object> = files.iter().map(|file| self.result(&file.path)).collect();
+        let above = self.steps.iter().filter_map(|step| match step {
+            Step::MakeDirectory(path, None) => Some(path),
+            _ => None,
+        });
+        let directories = above.chain(self.wanted.directories.iter().map(|directory| &directory.path));
+        let directories: Vec<Object> = directories.map(|path| self.result(path)).collect();
+        outcome = outcome.with("files", files).with("directories", directories);
+        outcome.diff = self.steps.iter().map(|step| self.diff(step, desired)).collect();
+        outcome
+    }
+
+    fn result(&self, path: &Path) -> Object {
+        let changed = self.steps.iter().any(|step| step.path() == path);
+        let mut result = Object::new();
+        result.insert("path".into(), path.to_string_lossy().into());
+        result.insert("changed".into(), changed.into());
+        if let Some(backup) = self.backups.get(path) {
+            result.insert("backup".into(), backup.to_string_lossy().into());
+        }
+        result
+    }
+
+    fn config(&self, desired: &Desired, file: &WantedFile) -> Object {
+        let changed = changed_keys(&self.present_config(&file.path), &desired.config);
+        let mut result = self.result(&file.path);
+        result.insert("restart_keys".into(), restart_keys(&changed).into());
+        result.insert("changed_keys".into(), changed.into());
+        result.insert("version".into(), desired.version.map(|version| version.to_string()).into());
+        result.insert("translated".into(), desired.translated.clone().into());
+        result
+    }
+
+    /// What cannot be read as a configuration has no keys.
+    fn present_config(&self, path: &Path) -> Object {
+        match self.disk.at(path) {
+            Seen::File(_, content) => parse(&String::from_utf8_lossy(content)).unwrap_or_default(),
+            _ => Object::new(),
+        }
+    }
+
+    fn diff(&self, step: &Step, desired: Option<&Desired>) -> Diff {
+        let path = step.path();
+        let (before, after) = match step {
+            Step::RemoveLeftover(_) => ("left by a run that was killed\n".into(), String::new()),
+            Step::MakeDirectory(_, attributes) => {
+                let lines = attributes.map(|attributes| lines(&attributes)).unwrap_or_default();
+                (String::new(), format!("directory\n{lines}"))
+            }
+            Step::SetAttributes(_, attributes) => self.attributes(path, attributes),
+            Step::WriteFile { content, attributes, .. } => self.content(path, content, attributes),
+        };
+        let masker = desired.map(|desired| self.secrets(path, desired)).unwrap_or_default();
+        Diff::of(path.to_string_lossy(), masker.mask(&before), masker.mask(&after))
+    }
+
+    /// Owner and permissions, if there is something and they differ.
+    fn attributes(&self, path: &Path, wanted: &Attributes) -> (String, String) {
+        match self.disk.at(path) {
+            Seen::File(present, _) | Seen::Directory(present) if present != wanted => (lines(present), lines(wanted)),
+            _ => Default::default(),
+        }
+    }
+
+    fn content(&self, path: &Path, content: &[u8], attributes: &Attributes) -> (String, String) {
+        let (mut before, mut after) = self.attributes(path, attributes);
+        let present = match self.disk.at(path) {
+            Seen::File(_, present) => Some(present.as_slice()),
+            _ => None,
+        };
+        let sensitive = self.wanted.files.iter().any(|file| file.path == path && file.sensitive);
+        if sensitive {
+            before.push_str(present.map_or("", |_| "(the previous content, which is sensitive)\n"));
+            after.push_str("(the new content, which is sensitive)\n");
+        } else {
+            before.push_str(&String::from_utf8_lossy(present.unwrap_or_default()));
+            after.push_str(&String::from_utf8_lossy(content));
+        }
+        (before, after)
+    }
+
+    /// The secrets that a configuration may hold.
+    fn secrets(&self, path: &Path, desired: &Desired) -> Masker {
+        let mut masker = Masker::default();
+        for config in [&self.present_config(path), &desired.config] {
+            let auth = config.get("discovery-config").and_then(|discovery| discovery.get("client")?.get("auth"));
+            for key in ["password", "token"] {
+                masker.learn(auth.and_then(|auth| auth.get(key)).unwrap_or(&Value::Null));
+            }
+        }
+        masker
+    }
+}
+
+fn lines(attributes: &Attributes) -> String {
+    let Attributes { uid, gid, mode } = attributes;
+    format!("owner: {}\ngroup: {}\nmode: {mode:04o}\n", name("passwd", *uid), name("group", *gid))
+}
+
+/// The name of a user or group on this host, or its number.
+fn name(database: &str, id: u32) -> String {
+    if id == crate::disk::NOT_YET {
+        return "(does not exist yet)".into();
+    }
+    let text = std::fs::read_to_string(format!("/etc/{database}")).unwrap_or_default();
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(json!(id).to_string().as_str()));
+    line.and_then(|line| line.split(':').next()).map_or_else(|| id.to_string(), str::to_owned)
+}
