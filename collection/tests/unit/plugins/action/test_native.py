@@ -71,6 +71,7 @@ class FakeConnection(ConnectionBase):
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home)}
         self.options = {"remote_user": "tester"}
         self.shell = ["/bin/sh"]
+        self.terminal = None  # What takes the place of standard input.
         self.cut = None  # Bytes of standard input that arrive when the connection breaks.
         self.stdin, self.commands, self.put = [], [], []
         self.answers = []  # Results to give instead of running anything.
@@ -89,11 +90,17 @@ class FakeConnection(ConnectionBase):
         self.stdin.append(in_data)
         if self.answers:
             return self.answers.pop(0)
-        done = subprocess.run([*self.shell, "-c", cmd.replace("/bin/sh", " ".join(self.shell))],
-                              input=in_data[:self.cut] if in_data and len(in_data) > 500 else in_data,
-                              stdin=None if in_data else subprocess.DEVNULL,
-                              env=self.env, capture_output=True, timeout=60, check=False)
-        return done.returncode, done.stdout, done.stderr
+        piped = in_data and self.terminal is None
+        process = subprocess.Popen([*self.shell, "-c", cmd.replace("/bin/sh", " ".join(self.shell))], env=self.env,
+                                   stdin=subprocess.PIPE if piped else self.terminal or subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if piped:
+            # As ssh does: whoever stops reading early costs the answer.
+            process.stdin.write(in_data[:self.cut] if len(in_data) > 500 else in_data)
+            process.stdin.close()
+            process.stdin = None
+        stdout, stderr = process.communicate(timeout=60)
+        return process.returncode, stdout, stderr
 
     def put_file(self, in_path, out_path):
         self.put.append((in_path, out_path))
@@ -215,6 +222,11 @@ def test_arguments_go_to_standard_input_only(target):
     target.run()
     assert not any("p4ssw0rd" in command for command in target.connection.commands)
     assert not any("p4ssw0rd" in path.read_text(errors="replace") for path in target.home.rglob("*") if path.is_file())
+
+
+def test_large_arguments_are_read_to_the_end_even_when_nothing_is_cached(target):
+    target.task.args = {"text": "x" * 500_000}
+    assert len(target.run()["args"]["text"]) == 500_000
 
 
 def test_flags_of_the_task_arrive(target):
@@ -569,14 +581,12 @@ def test_files_are_used_when_sudo_wants_a_terminal(target):
     assert len(target.connection.put) == 2
 
 
-def test_files_are_used_when_the_target_sees_a_terminal(target, monkeypatch):
+def test_files_are_used_when_the_target_sees_a_terminal(target):
     """As with RequestTTY in ssh's own configuration: no end of input would ever arrive there."""
-    primary, secondary = os.openpty()
-    real = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda *args, input=None, **kwargs: real(*args, **{**kwargs, "stdin": secondary}))
+    primary, target.connection.terminal = os.openpty()
     assert target.run()["mode"] == "600"
     os.close(primary)
-    os.close(secondary)
+    os.close(target.connection.terminal)
 
 
 def test_json_is_exactly_one_object_on_standard_input(target):
