@@ -23,6 +23,8 @@ mod release;
 mod report;
 /// The option table and documentation.
 mod spec;
+#[cfg(test)]
+mod tests;
 /// URLs, as far as etcd allows them.
 mod url;
 

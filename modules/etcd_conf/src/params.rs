@@ -133,12 +133,11 @@ impl Reader<'_> {
             0
         });
         let (uid, gid) = resolve_owner(owner, group).unwrap_or_else(|error| {
-            let message = format!("{}: {error}", path.display());
             // An earlier task may only have said that it would install the package.
-            if self.check_mode {
-                self.findings.warnings.push(message);
-            } else {
-                self.findings.host.push(message);
+            let list = if self.check_mode { &mut self.findings.warnings } else { &mut self.findings.host };
+            // Several files usually lack the same user.
+            if !list.contains(&error) {
+                list.push(error);
             }
             (NOT_YET, NOT_YET)
         });

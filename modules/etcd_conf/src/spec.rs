@@ -65,7 +65,7 @@ const OPTIONS: &[Opt] = &[
         "translate",
         Kind::Bool,
         &[
-            "Write keys that have been renamed in the terms of the version, such as RV(config.changed_keys) C(experimental-initial-corrupt-check) as a feature gate, and leave out removed ones that asked for nothing.",
+            "Write renamed keys in the terms of the version, such as C(experimental-initial-corrupt-check) as a feature gate, and leave out removed keys that asked for nothing, such as C(enable-v2=false).",
         ],
     )
     .default(Default::Bool(false)),

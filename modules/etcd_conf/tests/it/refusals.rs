@@ -109,7 +109,7 @@ fn everything_wrong_is_in_one_message_and_nothing_is_written() {
          wal-dir is the data-dir (/data/etcd): name another, or leave it out; \
          {here}/a: mode must be octal and in quotes, as '0640', got the number 416; \
          relative must be an absolute path without ..; \
-         {here}/etcd.conf: there is no group no-such-group on this host; create it, or install the package that does; \
+         there is no group no-such-group on this host; create it, or install the package that does; \
          there is no directory {here}/missing for {here}/missing/b; add it to the directories"
     );
     assert_eq!(failure.msg, wanted);

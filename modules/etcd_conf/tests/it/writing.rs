@@ -217,7 +217,7 @@ impl Mount {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(path.to_owned()));
         }
-        println!("SKIPPED: this needs a file system of its own, and mounting one is not possible here");
+        eprintln!("SKIPPED: this needs a file system of its own, and mounting one is not possible here");
         None
     }
 
