@@ -1,15 +1,16 @@
 //! Connecting to one member, logging in when it asks, and telling its errors apart.
 
-use crate::connection::Login;
+use crate::connection::{Login, Tls};
 use crate::rpc;
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_client::{Client, Error as EtcdError};
 use secrecy::ExposeSecret;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
@@ -39,39 +40,64 @@ pub struct MemberClient {
     raw: RawChannel,
     login: Option<Arc<Login>>,
     token: Token,
+    deadline: Instant,
 }
 
 impl MemberClient {
     pub(crate) async fn connect(
         endpoint: &str,
-        tls: Option<&ClientTlsConfig>,
+        tls: Option<&Tls>,
         login: Option<Arc<Login>>,
         dial_timeout: Duration,
+        deadline: Instant,
     ) -> Result<Self, Failure> {
         let failed = |error: &dyn std::error::Error| transport_failure(endpoint, error);
         let mut builder = Endpoint::from_shared(endpoint.to_owned()).map_err(|error| failed(&error))?;
         if let (true, Some(tls)) = (endpoint.starts_with("https://"), tls) {
-            builder = builder.tls_config(tls.clone()).map_err(|error| failed(&error))?;
+            builder = builder.tls_config(tls.config.clone()).map_err(|error| failed(&error))?;
         }
-        let channel = tokio::time::timeout(dial_timeout, builder.connect())
-            .await
-            .map_err(|_| {
-                let seconds = dial_timeout.as_secs_f32();
-                Failure::new(ErrorKind::Unreachable, format!("{endpoint} does not answer within {seconds:.0} s"))
-            })?
-            .map_err(|error| failed(&error))?;
+        let silent = |_| {
+            let seconds = dial_timeout.as_secs_f32();
+            Failure::new(ErrorKind::Unreachable, format!("{endpoint} does not answer within {seconds:.0} s"))
+        };
+        let connected = tokio::time::timeout(dial_timeout, builder.connect()).await.map_err(silent)?;
+        let channel = connected.map_err(|error| failed(&error))?;
+        // With TLS 1.3 a member refuses a client's certificate only after the client took the connection for made;
+        // and without TLS nothing has been said yet at all. So ask something that needs no login and no leader.
+        let answer =
+            rpc::unary::<_, _, rpc::HealthCheckResponse>(channel.clone(), rpc::HEALTH, rpc::HealthCheckRequest {});
+        match tokio::time::timeout(dial_timeout, answer).await.map_err(silent)? {
+            Err(status) if std::error::Error::source(&status).is_some() => {
+                return Err(hung_up(endpoint, tls.is_some_and(|tls| tls.has_identity), &status));
+            }
+            _ => {}
+        }
         let token = Token::default();
         let raw = with_token(channel, token.clone());
         let client = Client::from_channel(etcd_client::Channel::Custom(raw.clone()), None)
             .await
             .map_err(|error| etcd_failure(endpoint, "connect", &error))?;
-        Ok(Self { endpoint: endpoint.to_owned(), client, raw, login, token })
+        Ok(Self { endpoint: endpoint.to_owned(), client, raw, login, token, deadline })
     }
 
     /// The URL this client talks to.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The same client with another deadline, such as one that leaves time for other members.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// Waits for the answer, but not beyond the deadline: a member that hangs accepts calls and never answers.
+    async fn in_time<T>(&self, what: &str, answer: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::time::timeout_at(self.deadline, answer).await.map_err(|_| {
+            let msg = format!("cannot {what} on {}: no answer in time; the member may hang", self.endpoint);
+            Failure::new(ErrorKind::Timeout, msg)
+        })
     }
 
     /// Makes a call. When the member asks for a login, or no longer knows ours, logs in once and repeats the call:
@@ -85,7 +111,7 @@ impl MemberClient {
         what: &str,
         mut call: impl AsyncFnMut(Client) -> Result<T, EtcdError>,
     ) -> Result<T, Failure> {
-        let error = match call(self.client.clone()).await {
+        let error = match self.in_time(what, call(self.client.clone())).await? {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -93,7 +119,8 @@ impl MemberClient {
             return Err(etcd_failure(&self.endpoint, what, &error));
         }
         self.log_in().await?;
-        call(self.client.clone()).await.map_err(|error| etcd_failure(&self.endpoint, what, &error))
+        let again = self.in_time(what, call(self.client.clone())).await?;
+        again.map_err(|error| etcd_failure(&self.endpoint, what, &error))
     }
 
     /// Logs in with the session's user and password.
@@ -107,10 +134,10 @@ impl MemberClient {
             return Err(Failure::new(ErrorKind::Auth, msg));
         };
         let mut auth = self.client.auth_client();
-        let response = auth
-            .authenticate(login.user.clone(), login.password.expose_secret().to_owned())
-            .await
-            .map_err(|error| etcd_failure(&self.endpoint, &format!("log in as {}", login.user), &error))?;
+        let what = format!("log in as {}", login.user);
+        let password = login.password.expose_secret().to_owned();
+        let response = self.in_time(&what, auth.authenticate(login.user.clone(), password)).await?;
+        let response = response.map_err(|error| etcd_failure(&self.endpoint, &what, &error))?;
         let token = MetadataValue::try_from(response.token()).map_err(|error| {
             Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
         })?;
@@ -125,20 +152,21 @@ impl MemberClient {
     ///
     /// When the member does not answer at all.
     pub async fn auth_state(&self) -> Result<AuthState, Failure> {
-        match rpc::unary::<_, rpc::AuthStatusResponse>(self.raw.clone(), rpc::AUTH_STATUS, rpc::AuthStatusRequest {})
-            .await
-        {
+        let what = "ask for the authentication status";
+        let call =
+            rpc::unary::<_, _, rpc::AuthStatusResponse>(self.raw.clone(), rpc::AUTH_STATUS, rpc::AuthStatusRequest {});
+        match self.in_time(what, call).await? {
             Ok(status) if status.enabled => Ok(AuthState::On),
             Ok(_) => Ok(AuthState::Off),
             Err(status) if status_wants_login(&status) || status.code() == Code::PermissionDenied => Ok(AuthState::On),
             // 3.4 does not know the call.
             Err(status) if status.code() == Code::Unimplemented => self.auth_state_by_read().await,
-            Err(status) => Err(etcd_failure(&self.endpoint, "ask for the authentication status", &status.into())),
+            Err(status) => Err(etcd_failure(&self.endpoint, what, &status.into())),
         }
     }
 
     async fn auth_state_by_read(&self) -> Result<AuthState, Failure> {
-        match self.client.auth_client().user_list().await {
+        match self.in_time("list the users", self.client.auth_client().user_list()).await? {
             Ok(_) => Ok(AuthState::Off),
             Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(AuthState::On),
             Err(error) => Err(etcd_failure(&self.endpoint, "list the users", &error)),
@@ -182,7 +210,7 @@ impl MemberClient {
         if serializable {
             options = options.with_serializable();
         }
-        match self.client.kv_client().get("health", Some(options)).await {
+        match self.in_time("read a key", self.client.kv_client().get("health", Some(options))).await? {
             Ok(_) => Ok(()),
             Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(()),
             Err(error) => Err(etcd_failure(&self.endpoint, "read a key", &error)),
@@ -261,6 +289,23 @@ fn is_transport(status: &Status) -> bool {
     std::error::Error::source(status).is_some() || matches!(status.code(), Code::Unavailable | Code::Unknown)
 }
 
+/// The failure of a connection that the member takes and then closes without an answer.
+fn hung_up(endpoint: &str, has_identity: bool, status: &Status) -> Failure {
+    let causes: Vec<String> = std::iter::successors(std::error::Error::source(status), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    let closed = ["connection closed", "broken pipe", "Connection reset", "connection error"];
+    if !closed.iter().any(|part| causes.iter().any(|cause| cause.contains(part))) {
+        return transport_failure(endpoint, status);
+    }
+    let cause = match (endpoint.starts_with("https://"), has_identity) {
+        (true, true) => "it does not accept client_cert, which may be of another authority or expired",
+        (true, false) => "it wants a client certificate: give client_cert and client_key",
+        (false, _) => "it may speak https on this port",
+    };
+    Failure::new(ErrorKind::Tls, format!("{endpoint} closes the connection: {cause}"))
+}
+
 /// The failure of a connection, told apart by its causes.
 fn transport_failure(endpoint: &str, error: &dyn std::error::Error) -> Failure {
     let causes: Vec<String> =
@@ -268,15 +313,17 @@ fn transport_failure(endpoint: &str, error: &dyn std::error::Error) -> Failure {
     let all = causes.join(": ");
     let root = causes.last().map_or("", String::as_str);
     let has = |part: &str| all.contains(part);
-    let (kind, cause) = if has("UnknownIssuer") {
-        (ErrorKind::Tls, "its certificate comes from another certificate authority than ca_cert".to_owned())
+    let (kind, cause) = if has("UnknownIssuer") || has("BadSignature") {
+        (ErrorKind::Tls, "ca_cert does not hold the authority that issued its certificate".to_owned())
     } else if has("certificate expired") || has("Expired") {
         (ErrorKind::Tls, "a certificate has expired: renew it with ./etcd.yml -t etcd_cert".to_owned())
     } else if has("NotValidForName") || has("not valid for name") {
         (ErrorKind::Tls, "its certificate does not name this address: renew it with ./etcd.yml -t etcd_cert".to_owned())
     } else if has("CertificateRequired") || has("BadCertificate") || has("UnknownCA") || has("CertificateUnknown") {
         (ErrorKind::Tls, format!("it does not accept our client certificate ({root})"))
-    } else if has("InvalidContentType") || has("corrupt message") {
+    } else if has("KeyMismatch") {
+        (ErrorKind::Tls, "client_key does not belong to client_cert".to_owned())
+    } else if has("InvalidContentType") || has("corrupt message") || has("tls handshake eof") {
         (ErrorKind::Tls, "it does not speak TLS on this port: is it http?".to_owned())
     } else if has("certificate") || has("tls") || has("TLS") || has("received fatal alert") {
         (ErrorKind::Tls, root.to_owned())

@@ -62,11 +62,19 @@ pub struct Login {
     pub password: SecretString,
 }
 
+/// The TLS of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(crate) config: ClientTlsConfig,
+    /// Whether a certificate is presented.
+    pub(crate) has_identity: bool,
+}
+
 /// A checked connection, its certificates read, and the time by which all must be done.
 #[derive(Clone, Debug)]
 pub struct Session {
     endpoints: Vec<String>,
-    tls: Option<ClientTlsConfig>,
+    tls: Option<Tls>,
     login: Option<Arc<Login>>,
     dial_timeout: Duration,
     deadline: Instant,
@@ -112,6 +120,12 @@ impl Session {
         self.dial_timeout.min(self.deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// When one endpoint is given up in favour of others.
+    #[must_use]
+    pub fn soon(&self) -> Instant {
+        Instant::now() + self.dial_timeout()
+    }
+
     /// The same session with other credentials, or none.
     #[must_use]
     pub fn with_login(&self, login: Option<Login>) -> Self {
@@ -131,7 +145,8 @@ impl Session {
     /// Kinds `unreachable`, `tls` and `timeout`, each naming the endpoint and the cause.
     pub async fn connect(&self, endpoint: &str) -> Result<MemberClient, Failure> {
         let endpoint = normalise(endpoint)?;
-        MemberClient::connect(&endpoint, self.tls.as_ref(), self.login.clone(), self.dial_timeout()).await
+        MemberClient::connect(&endpoint, self.tls.as_ref(), self.login.clone(), self.dial_timeout(), self.deadline)
+            .await
     }
 
     /// Connects to the first endpoint that answers.
@@ -171,16 +186,22 @@ fn normalise(url: &str) -> Result<String, Failure> {
     Ok(full)
 }
 
-fn tls(connection: &Connection) -> Result<ClientTlsConfig, Failure> {
+fn tls(connection: &Connection) -> Result<Tls, Failure> {
     let mut config = ClientTlsConfig::new();
     if let Some(path) = &connection.ca_cert {
         config = config.ca_certificate(Certificate::from_pem(read_pem(path, "CERTIFICATE", "the CA certificate")?));
     }
-    if let Some((cert, key)) = connection.client_cert.as_ref().zip(connection.client_key.as_ref()) {
-        let cert = read_pem(cert, "CERTIFICATE", "the client certificate")?;
-        config = config.identity(Identity::from_pem(cert, read_pem(key, "PRIVATE KEY", "the client key")?));
-    }
-    Ok(config)
+    let has_identity = match (&connection.client_cert, &connection.client_key) {
+        (Some(cert), Some(key)) => {
+            let cert = read_pem(cert, "CERTIFICATE", "the client certificate")?;
+            config = config.identity(Identity::from_pem(cert, read_pem(key, "PRIVATE KEY", "the client key")?));
+            true
+        }
+        (None, None) => false,
+        (Some(_), None) => return Err(Failure::invalid_option("client_cert needs client_key beside it: give both")),
+        (None, Some(_)) => return Err(Failure::invalid_option("client_key needs client_cert beside it: give both")),
+    };
+    Ok(Tls { config, has_identity })
 }
 
 fn read_pem(path: &PathBuf, label: &str, what: &str) -> Result<Vec<u8>, Failure> {

@@ -1,9 +1,10 @@
-//! The calls that etcd-client 0.21 lacks: `AuthStatus`, and the linearizable `MemberList`.
+//! The calls that etcd-client 0.21 lacks: `AuthStatus`, the linearizable `MemberList`, and gRPC's health check.
 //! Field numbers from etcd's `api/etcdserverpb/rpc.proto`.
 
-use crate::client::RawChannel;
 use tonic::Status;
+use tonic::client::GrpcService;
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::codegen::{Body, Bytes, StdError};
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ResponseHeader {
@@ -58,21 +59,36 @@ pub(crate) struct Member {
     pub(crate) is_learner: bool,
 }
 
+/// From gRPC's `health.proto`; an empty service means the whole server.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct HealthCheckRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct HealthCheckResponse {
+    #[prost(int32, tag = "1")]
+    pub(crate) status: i32,
+}
+
+pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
 pub(crate) const AUTH_STATUS: &str = "/etcdserverpb.Auth/AuthStatus";
 pub(crate) const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
 
 /// One unary call.
-pub(crate) async fn unary<Request, Response>(
-    channel: RawChannel,
+pub(crate) async fn unary<Service, Request, Response>(
+    channel: Service,
     path: &'static str,
     request: Request,
 ) -> Result<Response, Status>
 where
+    Service: GrpcService<tonic::body::Body>,
+    Service::Error: Into<StdError>,
+    Service::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <Service::ResponseBody as Body>::Error: Into<StdError> + Send,
     Request: prost::Message + Send + Sync + 'static,
     Response: prost::Message + std::default::Default + Send + Sync + 'static,
 {
     let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
     let codec = tonic_prost::ProstCodec::<Request, Response>::default();
     let response = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await?;
     Ok(response.into_inner())

@@ -130,7 +130,7 @@ impl ClusterView {
     /// When no endpoint gives a member list; the sentence names each endpoint's cause.
     pub async fn observe(session: &Session) -> Result<Self, Failure> {
         let (client, list) = list_from_any(session).await?;
-        let auth = client.auth_state().await.ok();
+        let auth = client.with_deadline(session.soon()).auth_state().await.ok();
         let mut tasks = tokio::task::JoinSet::new();
         for member in list.members {
             let session = session.clone();
@@ -180,7 +180,7 @@ async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::MemberLi
                 Ok(list) => Ok((client, list)),
                 Err(failure) => {
                     // Without a leader this member still knows a list; another endpoint may know a fresh one.
-                    if let Ok(list) = client.member_list(false).await {
+                    if let Ok(list) = client.with_deadline(session.soon()).member_list(false).await {
                         stale.get_or_insert((client, list));
                     }
                     Err(failure)

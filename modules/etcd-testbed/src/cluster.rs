@@ -49,7 +49,7 @@ impl Cluster {
     #[must_use]
     pub fn start(version: Version, members: usize, options: Options) -> Self {
         let directory = tempfile::Builder::new().prefix("etcd-testbed-").tempdir().expect("make a directory");
-        let pki = options.tls.then(|| Pki::create(&directory.path().join("pki")));
+        let pki = options.tls.then(|| Pki::create(&directory.path().join("pki"), "testbed"));
         let mut cluster = Self { members: Vec::new(), pki, root_password: options.root_password, version, directory };
         cluster.members = (1..=members).map(|number| cluster.spare(&format!("etcd-{number}"))).collect();
         let all: Vec<String> = cluster.members.iter().map(Member::initial_cluster).collect();

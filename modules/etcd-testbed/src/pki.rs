@@ -40,18 +40,18 @@ pub struct Pki {
 }
 
 impl Pki {
-    /// Makes an authority, also one that nobody trusts.
+    /// Makes an authority of that name; also one that nobody trusts. A cluster's own is called `testbed`.
     ///
     /// # Panics
     ///
     /// When the directory cannot be written.
     #[must_use]
-    pub fn create(directory: &Path) -> Self {
+    pub fn create(directory: &Path, common_name: &str) -> Self {
         fs::create_dir_all(directory).expect("make the directory of the certificates");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name = name(Some("testbed"));
+        params.distinguished_name = name(Some(common_name));
         let key = KeyPair::generate().expect("make the key of the authority");
         let certificate = params.self_signed(&key).expect("sign the authority");
         fs::write(directory.join("ca.crt"), certificate.pem()).expect("write ca.crt");
