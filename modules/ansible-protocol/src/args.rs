@@ -73,7 +73,9 @@ impl Check {
         let names = || std::iter::once(&option.name).chain(option.aliases);
         let env = option.env.and_then(|name| std::env::var(name).ok()).map(Value::from);
         for value in names().filter_map(|name| given.get(*name)).chain(env.as_ref()) {
-            if option.no_log {
+            let beside = option.no_log_if.and_then(|sibling| given.get(sibling)).cloned();
+            let secret = beside.is_some_and(|flag| coerce::coerce(Kind::Bool, flag) == Ok(Value::Bool(true)));
+            if option.no_log || secret {
                 self.masker.learn(value);
             }
             let parts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -281,6 +283,20 @@ mod tests {
             "invalid options of demo: timeout must be an int, got \"********\""
         );
         assert_eq!(masker.mask("so deep"), "so ********");
+    }
+
+    #[test]
+    fn a_value_is_a_secret_where_the_option_beside_it_says_so() {
+        let option = Opt::new("files", Kind::List(&Kind::Dict), &["x"]).suboptions(const {
+            &[
+                Opt::new("content", Kind::Str, &["x"]).no_log_if("sensitive"),
+                Opt::new("sensitive", Kind::Bool, &["x"]),
+            ]
+        });
+        let files = json!([{ "content": "deep", "sensitive": "yes" }, { "content": "open", "sensitive": false }]);
+        let mut check = Check::default();
+        check.learn_secrets(&option, json!({ "files": files }).as_object().unwrap());
+        assert_eq!(check.masker.mask("deep open"), "******** open");
     }
 
     proptest! {

@@ -89,6 +89,8 @@ pub struct Opt {
     pub aliases: &'static [&'static str],
     /// Whether its value is a secret and must not appear in any output.
     pub no_log: bool,
+    /// The sibling option that makes its value a secret when it is true.
+    pub no_log_if: Option<&'static str>,
     /// The environment variable read when the option is not given.
     pub env: Option<&'static str>,
     /// The options of the mapping, or of each mapping in the list.
@@ -108,6 +110,7 @@ impl Opt {
             choices: &[],
             aliases: &[],
             no_log: false,
+            no_log_if: None,
             env: None,
             suboptions: &[],
         }
@@ -145,6 +148,13 @@ impl Opt {
     #[must_use]
     pub const fn no_log(mut self) -> Self {
         self.no_log = true;
+        self
+    }
+
+    /// Marks the value as a secret where the boolean option beside it is true.
+    #[must_use]
+    pub const fn no_log_if(mut self, sibling: &'static str) -> Self {
+        self.no_log_if = Some(sibling);
         self
     }
 

@@ -43,7 +43,7 @@ const OPTIONS: &[Opt] = &[
     )
     .suboptions(&[
         Opt::new("path", Kind::Path, &["The file. A symbolic link in its place is refused."]).required(),
-        Opt::new("content", Kind::Str, &["What it holds."]).required(),
+        Opt::new("content", Kind::Str, &["What it holds."]).required().no_log_if("sensitive"),
         Opt::new("owner", Kind::Str, OWNER).default(Default::Str("root")),
         Opt::new("group", Kind::Str, GROUP).default(Default::Str("root")),
         Opt::new("mode", Kind::Raw, MODE).default(Default::Str("0644")),
