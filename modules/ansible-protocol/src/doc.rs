@@ -7,6 +7,9 @@ use std::fmt::Write;
 /// The licence line of everything that imports Ansible.
 const LICENCE: &str = "# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)\n# SPDX-License-Identifier: GPL-3.0-or-later\n";
 
+/// The longest line of generated YAML.
+const WIDTH: usize = 110;
+
 /// One line per option, for `--help`.
 #[must_use]
 pub fn option_help(spec: &ModuleSpec) -> String {
@@ -366,8 +369,25 @@ pub fn yaml(value: &Value, depth: usize) -> String {
             .iter()
             .fold(String::new(), |text, item| format!("{text}{pad}- {}", yaml(item, depth + 1).trim_start())),
         Value::String(text) if is_plain_word(text) => format!("{text}\n"),
+        Value::String(text) if text.len() > WIDTH - 2 * depth => format!(">-\n{}", folded(text, &pad)),
         other => format!("{other}\n"),
     }
+}
+
+/// Words in lines of at most [`WIDTH`], as a folded scalar holds them.
+fn folded(text: &str, pad: &str) -> String {
+    let mut lines = vec![pad.to_owned()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() == pad.len() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{pad}{word}")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 fn is_plain_word(text: &str) -> bool {
@@ -408,6 +428,14 @@ mod tests {
     #[test]
     fn markup_is_taken_off() {
         assert_eq!(plain("Use O(name) or V(x), see (this) and etcd(8)."), "Use name or x, see (this) and etcd(8).");
+    }
+
+    #[test]
+    fn long_texts_are_folded() {
+        let text = "word ".repeat(40);
+        let yaml = yaml(&json!({ "a": [text] }), 0);
+        assert!(yaml.lines().all(|line| line.len() <= WIDTH), "{yaml}");
+        assert!(yaml.starts_with("a:\n  - >-\n    word word"), "{yaml}");
     }
 
     #[test]
