@@ -4,7 +4,7 @@ use crate::connection::{Login, Tls};
 use crate::rpc;
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_client::{Client, Error as EtcdError};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,6 +29,17 @@ pub enum AuthState {
     Off,
     /// Users must log in.
     On,
+}
+
+/// What a member says of a user's password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordCheck {
+    /// It is the user's.
+    Right,
+    /// It is not, or there is no such user.
+    Wrong,
+    /// The user has none and is only known by the common name of a certificate.
+    NoPassword,
 }
 
 /// One member, connected. Logs in at most once, and only when the member asks for it: a bcrypt check costs the
@@ -143,6 +154,26 @@ impl MemberClient {
         })?;
         *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
         Ok(())
+    }
+
+    /// Whether a user's password is this one. Leaves the session's own login as it is.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told, as while authentication is off.
+    pub async fn check_password(&self, user: &str, password: &SecretString) -> Result<PasswordCheck, Failure> {
+        let what = format!("check the password of {user}");
+        let mut auth = self.client.auth_client();
+        match self.in_time(&what, auth.authenticate(user.to_owned(), password.expose_secret().to_owned())).await? {
+            Ok(_) => Ok(PasswordCheck::Right),
+            Err(EtcdError::GRpcStatus(status)) if status.message().contains("no password user") => {
+                Ok(PasswordCheck::NoPassword)
+            }
+            Err(EtcdError::GRpcStatus(status)) if status.message().contains("invalid user ID or password") => {
+                Ok(PasswordCheck::Wrong)
+            }
+            Err(error) => Err(etcd_failure(&self.endpoint, &what, &error)),
+        }
     }
 
     /// Whether authentication is on. Needs no login on any version: up to 3.6 a member that refuses to answer

@@ -1,5 +1,7 @@
 //! Against real etcd servers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod auth;
 mod connect;
 mod datadir;

@@ -1,0 +1,197 @@
+use crate::model::{Credential, Desired, ROOT, Step, Wish};
+use crate::observe::{Seat, check};
+use crate::range::{Access, Range};
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_client::{Permission, PermissionType, RoleRevokePermissionOptions, UserAddOptions};
+use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Takes the steps, one after the other; `done` gets each that was taken.
+pub(crate) async fn apply(
+    seat: &mut Seat,
+    desired: &Desired,
+    steps: &[Step],
+    done: &mut Vec<String>,
+) -> Result<(), Failure> {
+    for step in steps {
+        take(seat, desired, step).await?;
+        if step.changes() {
+            done.push(step.to_string());
+        }
+    }
+    Ok(())
+}
+
+async fn take(seat: &mut Seat, desired: &Desired, step: &Step) -> Result<(), Failure> {
+    let what = step.to_string();
+    let client = seat.client.clone();
+    match step {
+        Step::AddRole(role) => {
+            client.call(&what, async |client| client.auth_client().role_add(role.as_str()).await).await?;
+        }
+        Step::DeleteRole(role) => {
+            client.call(&what, async |client| client.auth_client().role_delete(role.as_str()).await).await?;
+        }
+        Step::Grant { role, range, access } => grant(&client, &what, role, range, *access).await?,
+        Step::Revoke { role, range } => revoke(&client, &what, role, range).await?,
+        Step::AddUser(name) => add_user(&client, &what, name, &wish(desired, name)).await?,
+        Step::DeleteUser(name) => delete_user(&client, &what, name).await?,
+        Step::RecreateUser { name, roles } => recreate(&client, name, &wish(desired, name), roles).await?,
+        Step::SetPassword(name) => set_password(seat, desired, name).await?,
+        Step::GrantRole { user, role } => give(&client, user, role).await?,
+        Step::RevokeRole { user, role } => {
+            client
+                .call(&what, async |client| client.auth_client().user_revoke_role(user.as_str(), role.as_str()).await)
+                .await?;
+        }
+        Step::Enable => {
+            enable(&client, seat.session.deadline()).await?;
+            if let Some(password) = &desired.root_password {
+                seat.log_in_as(ROOT, password).await?;
+            }
+        }
+        Step::Disable => {
+            client.call(&what, async |client| client.auth_client().auth_disable().await).await?;
+        }
+        Step::Prove(name) => prove(seat, desired, name).await?,
+    }
+    Ok(())
+}
+
+/// How the user is to log in.
+fn wish(desired: &Desired, name: &str) -> Wish {
+    if name == ROOT {
+        return desired.root_password.clone().map_or(Wish::Keep, Wish::Password);
+    }
+    desired.users.get(name).and_then(Option::as_ref).map_or(Wish::Keep, |user| user.wish.clone())
+}
+
+async fn grant(client: &MemberClient, what: &str, role: &str, range: &Range, access: Access) -> Result<(), Failure> {
+    let kind = match access {
+        Access::Read => PermissionType::Read,
+        Access::Write => PermissionType::Write,
+        Access::ReadWrite => PermissionType::Readwrite,
+    };
+    let permission = Permission::new(kind, range.key.clone()).with_range_end(range.end.clone());
+    client
+        .call(what, async |client| client.auth_client().role_grant_permission(role, permission.clone()).await)
+        .await
+        .map(drop)
+}
+
+async fn revoke(client: &MemberClient, what: &str, role: &str, range: &Range) -> Result<(), Failure> {
+    let options = RoleRevokePermissionOptions::new().with_range_end(range.end.clone());
+    client
+        .call(what, async |client| {
+            client.auth_client().role_revoke_permission(role, range.key.clone(), Some(options.clone())).await
+        })
+        .await
+        .map(drop)
+}
+
+async fn give(client: &MemberClient, user: &str, role: &str) -> Result<(), Failure> {
+    let what = format!("give {user} the role {role}");
+    client.call(&what, async |client| client.auth_client().user_grant_role(user, role).await).await.map(drop)
+}
+
+async fn add_user(client: &MemberClient, what: &str, name: &str, wish: &Wish) -> Result<(), Failure> {
+    let (password, options) = match wish {
+        Wish::Password(password) => (password.expose_secret(), UserAddOptions::new()),
+        Wish::NoPassword => ("", UserAddOptions::new().with_no_pwd()),
+        Wish::Keep => return Err(Failure::new(ErrorKind::Internal, format!("no password is known to {what}"))),
+    };
+    client
+        .call(what, async |client| client.auth_client().user_add(name, password, Some(options.clone())).await)
+        .await
+        .map(drop)
+}
+
+async fn delete_user(client: &MemberClient, what: &str, name: &str) -> Result<(), Failure> {
+    client.call(what, async |client| client.auth_client().user_delete(name).await).await.map(drop)
+}
+
+async fn recreate(client: &MemberClient, name: &str, wish: &Wish, roles: &BTreeSet<String>) -> Result<(), Failure> {
+    delete_user(client, &format!("delete user {name} to make it anew"), name).await?;
+    add_user(client, &format!("add user {name} again"), name, wish).await?;
+    for role in roles {
+        give(client, name, role).await?;
+    }
+    Ok(())
+}
+
+/// Sets the password of a user. That ends the tokens the user has, ours too when it is root's.
+async fn set_password(seat: &mut Seat, desired: &Desired, name: &str) -> Result<(), Failure> {
+    let Wish::Password(password) = wish(desired, name) else {
+        return Err(Failure::new(ErrorKind::Internal, format!("no password is known for {name}")));
+    };
+    change_password(&seat.client, name, &password).await?;
+    if seat.is(name) {
+        seat.log_in_as(name, &password).await?;
+    }
+    Ok(())
+}
+
+async fn change_password(client: &MemberClient, name: &str, password: &SecretString) -> Result<(), Failure> {
+    let what = format!("set the password of {name}");
+    client
+        .call(&what, async |client| client.auth_client().user_change_password(name, password.expose_secret()).await)
+        .await
+        .map(drop)
+}
+
+/// Enables authentication. Tried again only when there was no leader to do it and it is seen to be off still.
+async fn enable(client: &MemberClient, deadline: Instant) -> Result<(), Failure> {
+    let mut poll = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        poll.tick().await;
+        let enabled =
+            client.call("enable authentication", async |client| client.auth_client().auth_enable().await).await;
+        let Err(failure) = enabled else { return Ok(()) };
+        let transient = matches!(failure.kind, ErrorKind::NoLeader | ErrorKind::Timeout | ErrorKind::Unreachable);
+        if !transient || Instant::now() >= deadline {
+            return Err(failure);
+        }
+        // The first attempt may have got through after all.
+        if matches!(client.auth_state().await, Ok(AuthState::On)) {
+            return Ok(());
+        }
+    }
+}
+
+/// Proves that the user can log in as wished. While authentication was off that could not be seen; what turns out
+/// otherwise now is put right.
+async fn prove(seat: &mut Seat, desired: &Desired, name: &str) -> Result<(), Failure> {
+    let wish = wish(desired, name);
+    if name == ROOT {
+        let Wish::Password(password) = &wish else { return Ok(()) };
+        return match seat.client.check_password(ROOT, password).await? {
+            PasswordCheck::Right => Ok(()),
+            PasswordCheck::Wrong | PasswordCheck::NoPassword => Err(unproved(seat, name)),
+        };
+    }
+    match check(&seat.client, name, &wish).await? {
+        Credential::Fits | Credential::Unknown => return Ok(()),
+        Credential::OtherPassword => set_password(seat, desired, name).await?,
+        Credential::OtherKind => {
+            let what = format!("look at user {name}");
+            let user = seat.client.call(&what, async |client| client.auth_client().user_get(name).await).await?;
+            recreate(&seat.client, name, &wish, &user.roles().iter().cloned().collect()).await?;
+        }
+    }
+    match check(&seat.client, name, &wish).await? {
+        Credential::Fits | Credential::Unknown => Ok(()),
+        Credential::OtherPassword | Credential::OtherKind => Err(unproved(seat, name)),
+    }
+}
+
+fn unproved(seat: &Seat, name: &str) -> Failure {
+    let msg = format!(
+        "{name} does not log in on {} with the password just set; somebody else may have changed it at the same time: \
+         run it again",
+        seat.client.endpoint()
+    );
+    Failure::new(ErrorKind::Conflict, msg)
+}

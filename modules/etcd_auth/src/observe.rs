@@ -1,0 +1,199 @@
+use crate::model::{Credential, Current, Desired, ROOT, User, Wish};
+use crate::params::Params;
+use crate::range::{Access, Range};
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_client::PermissionType;
+use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
+use etcd_ops::connection::{Login, Session};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a cluster that is just electing its leader is waited for.
+const ELECTION: Duration = Duration::from_secs(10);
+
+/// One member that serves, and who we are there.
+pub(crate) struct Seat {
+    pub(crate) session: Session,
+    pub(crate) client: MemberClient,
+}
+
+impl Seat {
+    /// Finds a member that serves: it answers and has a leader.
+    ///
+    /// # Errors
+    ///
+    /// Kind `no_leader` when members answer but none has a leader, else what keeps the last one from answering.
+    pub(crate) async fn find(session: &Session) -> Result<Self, Failure> {
+        let patience = (Instant::now() + ELECTION).min(session.deadline());
+        let mut poll = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            poll.tick().await;
+            let failure = match first_that_serves(session).await {
+                Ok(client) => return Ok(Self { session: session.with_login(None), client }),
+                Err(failure) => failure,
+            };
+            if failure.kind != ErrorKind::NoLeader || Instant::now() >= patience {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Whether we are this user.
+    pub(crate) fn is(&self, user: &str) -> bool {
+        self.session.login_user() == Some(user)
+    }
+
+    /// Goes on as this user, on the same member. Logs in only when asked to.
+    pub(crate) async fn log_in_as(&mut self, user: &str, password: &SecretString) -> Result<(), Failure> {
+        let login = Login { user: user.to_owned(), password: password.clone() };
+        self.session = self.session.with_login(Some(login));
+        self.client = self.session.connect(self.client.endpoint()).await?;
+        Ok(())
+    }
+}
+
+async fn first_that_serves(session: &Session) -> Result<MemberClient, Failure> {
+    let mut causes = Vec::new();
+    let mut kind = None;
+    for endpoint in session.endpoints() {
+        let attempt = async {
+            let client = session.with_login(None).connect(endpoint).await?;
+            // A read through the leader is answered, if only by a refusal, wherever there is one.
+            match client.with_deadline(session.soon()).read_linearizable().await {
+                Err(failure) if failure.kind == ErrorKind::Timeout => {
+                    Err(Failure::new(ErrorKind::NoLeader, format!("{endpoint} has no leader")))
+                }
+                other => other.map(|()| client),
+            }
+        };
+        match attempt.await {
+            Ok(client) => return Ok(client),
+            Err(failure) => {
+                // That there is no leader says more than that another member is down.
+                kind = kind.filter(|kind| *kind == ErrorKind::NoLeader).or(Some(failure.kind));
+                causes.push(failure.msg);
+            }
+        }
+    }
+    let kind = kind.unwrap_or(ErrorKind::Unreachable);
+    let next = if kind == ErrorKind::NoLeader { "; bring the cluster's other members up first" } else { "" };
+    let causes = causes.join("; ");
+    Err(Failure::new(kind, format!("cannot look at authentication: {causes}{next}; nothing was changed")))
+}
+
+/// Looks at everything, as root or the user given when authentication is on.
+pub(crate) async fn observe(seat: &mut Seat, params: &Params, desired: &Desired) -> Result<Current, Failure> {
+    let enabled = seat.client.auth_state().await? == AuthState::On;
+    let root = if enabled { log_in(seat, params).await? } else { Credential::Unknown };
+    let mut current = read(&seat.client, enabled).await?;
+    if let Some(user) = current.users.get_mut(ROOT) {
+        user.credential = root;
+    }
+    if enabled {
+        for (name, user) in &mut current.users {
+            if let Some(Some(wish)) = desired.users.get(name) {
+                user.credential = check(&seat.client, name, &wish.wish).await?;
+            }
+        }
+    }
+    Ok(current)
+}
+
+/// Users, roles and permissions as they are.
+pub(crate) async fn read(client: &MemberClient, enabled: bool) -> Result<Current, Failure> {
+    let mut current = Current { enabled, users: BTreeMap::new(), roles: BTreeMap::new() };
+    let list = client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+    for name in list.users() {
+        let what = format!("look at user {name}");
+        let user = client.call(&what, async |client| client.auth_client().user_get(name.as_str()).await).await?;
+        let roles = user.roles().iter().cloned().collect();
+        current.users.insert(name.clone(), User { roles, credential: Credential::Unknown });
+    }
+    let list = client.call("list the roles", async |client| client.auth_client().role_list().await).await?;
+    for name in list.roles() {
+        let what = format!("look at role {name}");
+        let role = client.call(&what, async |client| client.auth_client().role_get(name.as_str()).await).await?;
+        let permissions = role.permissions().iter().map(permission).collect();
+        current.roles.insert(name.clone(), permissions);
+    }
+    Ok(current)
+}
+
+fn permission(permission: &etcd_client::Permission) -> (Range, Access) {
+    let access = match PermissionType::try_from(permission.get_type()) {
+        Ok(PermissionType::Read) => Access::Read,
+        Ok(PermissionType::Write) => Access::Write,
+        Ok(PermissionType::Readwrite) | Err(_) => Access::ReadWrite,
+    };
+    (Range { key: permission.key().to_vec(), end: permission.range_end().to_vec() }, access)
+}
+
+/// Finds out who we can be, and how root's password stands to the one wished for.
+async fn log_in(seat: &mut Seat, params: &Params) -> Result<Credential, Failure> {
+    let mut root = Credential::Unknown;
+    if let Some(password) = params.root_password() {
+        match seat.client.check_password(ROOT, password).await? {
+            PasswordCheck::Right => {
+                seat.log_in_as(ROOT, password).await?;
+                return Ok(Credential::Fits);
+            }
+            PasswordCheck::Wrong => root = Credential::OtherPassword,
+            PasswordCheck::NoPassword => root = Credential::OtherKind,
+        }
+    }
+    for password in params.previous_passwords() {
+        if seat.client.check_password(ROOT, &password).await? == PasswordCheck::Right {
+            seat.log_in_as(ROOT, &password).await?;
+            return Ok(root);
+        }
+    }
+    if let (Some(user), Some(password)) = (params.admin(), &params.connection.login_password)
+        && seat.client.check_password(user, password).await? == PasswordCheck::Right
+    {
+        seat.log_in_as(user, password).await?;
+        return Ok(root);
+    }
+    Err(Failure::new(ErrorKind::Auth, refusal(seat.client.endpoint(), params)))
+}
+
+fn refusal(endpoint: &str, params: &Params) -> String {
+    let start = format!("authentication is on at {endpoint}, and");
+    match (params.admin(), params.root_password()) {
+        (Some(user), _) => format!(
+            "{start} {user} does not log in with login_password; nothing was changed; correct login_password, or log in \
+             as root with root_password"
+        ),
+        (None, None) => format!("{start} no password is given; nothing was changed; give root_password"),
+        (None, Some(_)) => {
+            let tried = match params.previous_passwords().len() {
+                0 => "root_password".to_owned(),
+                1 => "root_password nor with the previous password".to_owned(),
+                count => format!("root_password nor with any of the {count} previous passwords"),
+            };
+            format!(
+                "{start} root does not log in with {tried}; nothing was changed; correct root_password \
+                 (etcd_root_password), or give the password in use as previous_passwords to have it replaced"
+            )
+        }
+    }
+}
+
+/// How the user's credential stands to the wish.
+pub(crate) async fn check(client: &MemberClient, name: &str, wish: &Wish) -> Result<Credential, Failure> {
+    // Any password tells whether the user has one at all.
+    let probe = SecretString::from("-".to_owned());
+    Ok(match wish {
+        Wish::Keep => Credential::Unknown,
+        Wish::Password(password) => match client.check_password(name, password).await? {
+            PasswordCheck::Right => Credential::Fits,
+            PasswordCheck::Wrong => Credential::OtherPassword,
+            PasswordCheck::NoPassword => Credential::OtherKind,
+        },
+        Wish::NoPassword => match client.check_password(name, &probe).await? {
+            PasswordCheck::NoPassword => Credential::Fits,
+            PasswordCheck::Right | PasswordCheck::Wrong => Credential::OtherKind,
+        },
+    })
+}
