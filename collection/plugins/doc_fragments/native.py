@@ -15,6 +15,10 @@ attributes:
   diff_mode:
     description: "Says what changed, or in check mode would change, as a difference."
 notes:
-  - "Runs as a static native executable: the host needs no Python. The executable is kept in the home directory of the user it runs as, and verified before each use."
-  - "Refusals and failures carry C(error.kind): V(unreachable), V(tls), V(auth), V(no_leader), V(quorum_risk), V(conflict), V(version_gate), V(invalid_option), V(io), V(timeout) or V(internal)."
+  - >-
+    Runs as a static native executable: the host needs no Python. The executable is kept in the home directory
+    of the user it runs as, and verified before each use.
+  - >-
+    Refusals and failures carry C(error.kind): V(unreachable), V(tls), V(auth), V(no_leader), V(quorum_risk),
+    V(conflict), V(version_gate), V(invalid_option), V(io), V(timeout) or V(internal).
 """

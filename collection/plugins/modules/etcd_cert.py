@@ -12,13 +12,22 @@ module: etcd_cert
 short_description: "Keys and certificates of etcd members, and the CA that signs them"
 version_added: "0.1.0"
 description:
-  - "Makes a member's private key and signing request on the member, has the request signed by a CA on the controller, and installs the result. The member's key never leaves the member, and the CA's key never leaves the controller."
-  - "A certificate is renewed when it is about to expire, when its names, usages or key are not the wanted ones, and when it cannot be read. Nothing changes otherwise."
+  - >-
+    Makes a member's private key and signing request on the member, has the request signed by a CA on the
+    controller, and installs the result. The member's key never leaves the member, and the CA's key never
+    leaves the controller.
+  - >-
+    A certificate is renewed when it is about to expire, when its names, usages or key are not the wanted
+    ones, and when it cannot be read. Nothing changes otherwise.
 options:
   state:
     description:
-      - "V(authority), on the controller: every directory of O(ca_dirs) has a CA. One that is there is used as it is; one is made where both files are absent."
-      - "V(requested), on the host: returns what the host needs, why, and the signing request for it. Repairs owners and modes."
+      - >-
+        V(authority), on the controller: every directory of O(ca_dirs) has a CA. One that is there is used as
+        it is; one is made where both files are absent.
+      - >-
+        V(requested), on the host: returns what the host needs, why, and the signing request for it. Repairs
+        owners and modes.
       - "V(signed), on the controller: checks the request and returns the certificate. Changes nothing on disk."
       - "V(present), on the host: verifies certificate, key and CA against each other, then puts them in place."
     type: str
@@ -49,11 +58,15 @@ options:
     default: 7300
   common_name:
     description:
-      - "The common name of the certificate's subject. Empty for none: etcd's gRPC proxy, and requests to its gateway when C(client-cert-auth) is on, want a certificate without one."
+      - >-
+        The common name of the certificate's subject. Empty for none: etcd's gRPC proxy, and requests to its
+        gateway when C(client-cert-auth) is on, want a certificate without one.
     type: str
   subject_alt_names:
     description:
-      - "All names and addresses the certificate is for. What is no IPv4 or IPv6 address is a host name. The order does not matter. Members check the address a peer connects from against it."
+      - >-
+        All names and addresses the certificate is for. What is no IPv4 or IPv6 address is a host name. The
+        order does not matter. Members check the address a peer connects from against it.
     type: list
     elements: str
   csr:
@@ -67,11 +80,15 @@ options:
     default: 3650
   certificate:
     description:
-      - "The certificate to install, as O(state=signed) returned it. Without it the installed one stays, and only the CA file is written."
+      - >-
+        The certificate to install, as O(state=signed) returned it. Without it the installed one stays, and
+        only the CA file is written.
     type: str
   ca_certificate:
     description:
-      - "The CA certificates to trust, in PEM: the content of C(ca.crt), the issuing one first. Required for O(state=requested) and O(state=present), except in check mode when the CA is still to be made."
+      - >-
+        The CA certificates to trust, in PEM: the content of C(ca.crt), the issuing one first. Required for
+        O(state=requested) and O(state=present), except in check mode when the CA is still to be made.
       - "To rotate a CA, list the old certificate and the new one while both are in use."
     type: str
   key_file:
@@ -121,7 +138,9 @@ options:
     default: false
   replace_foreign:
     description:
-      - "Replace a working certificate although its CA is not among O(ca_certificate). Members on either side of that line refuse each other until all have changed over and restarted."
+      - >-
+        Replace a working certificate although its CA is not among O(ca_certificate). Members on either side
+        of that line refuse each other until all have changed over and restarted.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -132,10 +151,17 @@ attributes:
   diff_mode:
     support: full
 notes:
-  - "etcd reads key and certificate anew at each handshake, so that a renewal needs no restart. It reads the CA file only when it starts: RV(ca_changed) says that a restart is needed."
-  - "Usable keys are ECDSA P-256 and P-384, Ed25519, and RSA of 2048 to 4096 bits, in PKCS#8, PKCS#1 or SEC 1, not encrypted. Keys made here are ECDSA P-256."
+  - >-
+    etcd reads key and certificate anew at each handshake, so that a renewal needs no restart. It reads the CA
+    file only when it starts: RV(ca_changed) says that a restart is needed.
+  - >-
+    Usable keys are ECDSA P-256 and P-384, Ed25519, and RSA of 2048 to 4096 bits, in PKCS#8, PKCS#1 or SEC 1,
+    not encrypted. Keys made here are ECDSA P-256.
   - "A new key waits as C(.server.key.quorum-new) beside the old one until its certificate is installed."
-  - "To rotate a CA, put the new certificate after the old one in C(ca.crt), run, and restart all members; then put the new key into C(ca.key) and the new certificate first, and run; then take the old certificate out, run, and restart all members."
+  - >-
+    To rotate a CA, put the new certificate after the old one in C(ca.crt), run, and restart all members; then
+    put the new key into C(ca.key) and the new certificate first, and run; then take the old certificate out,
+    run, and restart all members.
 author:
   - "The quorum.etcd authors (@quorum-etcd)"
 """
@@ -178,7 +204,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 authorities:
-  description: "For each directory of O(ca_dirs) its C(certificate) (PEM; null when check mode predicts a new one), C(not_after), C(fingerprint_sha256), and whether it was C(made)."
+  description: >-
+  For each directory of O(ca_dirs) its C(certificate) (PEM; null when check mode predicts a new one),
+  C(not_after), C(fingerprint_sha256), and whether it was C(made).
   type: dict
   returned: "state is authority"
 needed:
@@ -200,7 +228,9 @@ new_key:
   type: bool
   returned: "state is requested"
 certificate:
-  description: "With O(state=signed) the issued certificate in PEM; with O(state=requested) and O(state=present) the facts of the one on the host, or null."
+  description: >-
+  With O(state=signed) the issued certificate in PEM; with O(state=requested) and O(state=present) the facts
+  of the one on the host, or null.
   type: raw
   returned: "state is not authority"
   contains:

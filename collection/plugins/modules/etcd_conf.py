@@ -13,8 +13,14 @@ short_description: "Everything etcd reads on a host, written in one step"
 version_added: "0.1.0"
 description:
   - "Writes directories, etcd's configuration file, and the files that go with it."
-  - "etcd ignores keys it does not know. This module knows the keys of etcd 3.4 to 3.7: it refuses unknown keys with the nearest known name, keys that the version has dropped or does not have yet, values of the wrong type, and configurations that contradict themselves. Everything wrong is named in one message, before anything is written."
-  - "Each file is either the old or the new one, whatever happens meanwhile; the new ones are put in place together once all of them are safely on disk."
+  - >-
+    etcd ignores keys it does not know. This module knows the keys of etcd 3.4 to 3.7: it refuses unknown keys
+    with the nearest known name, keys that the version has dropped or does not have yet, values of the wrong
+    type, and configurations that contradict themselves. Everything wrong is named in one message, before
+    anything is written.
+  - >-
+    Each file is either the old or the new one, whatever happens meanwhile; the new ones are put in place
+    together once all of them are safely on disk.
   - "It restarts nothing, and says what a restart would pick up."
 options:
   directories:
@@ -52,7 +58,9 @@ options:
   config:
     description:
       - "The configuration: keys and values of etcd's configuration file."
-      - "Values get the type that etcd wants: V('1000') becomes a number where a number belongs, V(5s) the nanoseconds that etcd reads, a list of URLs the text with commas."
+      - >-
+        Values get the type that etcd wants: V('1000') becomes a number where a number belongs, V(5s) the
+        nanoseconds that etcd reads, a list of URLs the text with commas.
       - "Keys without value are left out. Without this option the file is left alone."
     type: dict
   owner:
@@ -108,16 +116,22 @@ options:
         default: false
   version:
     description:
-      - "The version of etcd that is to read the configuration, such as V(3.6.14). Otherwise O(etcd_binary) is asked."
+      - >-
+        The version of etcd that is to read the configuration, such as V(3.6.14). Otherwise O(etcd_binary) is
+        asked.
     type: str
   etcd_binary:
     description:
-      - "The executable that is asked for its version. Where there is none, the keys of all known versions pass."
+      - >-
+        The executable that is asked for its version. Where there is none, the keys of all known versions
+        pass.
     type: str
     default: etcd
   translate:
     description:
-      - "Write keys that have been renamed in the terms of the version, such as RV(config.changed_keys) C(experimental-initial-corrupt-check) as a feature gate, and leave out removed ones that asked for nothing."
+      - >-
+        Write renamed keys in the terms of the version, such as C(experimental-initial-corrupt-check) as a
+        feature gate, and leave out removed keys that asked for nothing, such as C(enable-v2=false).
     type: bool
     default: false
   backup:
@@ -133,8 +147,12 @@ attributes:
   diff_mode:
     support: full
 notes:
-  - "A symbolic link where a file is to be is refused rather than followed or replaced: name its target instead."
-  - "In check mode a user, group or parent directory that does not exist yet is a warning, as an earlier task may make it."
+  - >-
+    A symbolic link where a file is to be is refused rather than followed or replaced: name its target
+    instead.
+  - >-
+    In check mode a user, group or parent directory that does not exist yet is a warning, as an earlier task
+    may make it.
 author:
   - "The quorum.etcd authors (@quorum-etcd)"
 """

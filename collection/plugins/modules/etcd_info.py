@@ -12,7 +12,9 @@ module: etcd_info
 short_description: "Read-only facts of an etcd member and its cluster"
 version_added: "0.1.0"
 description:
-  - "Tells in one call what is installed on the host, how the unit is, whose data the data directory holds, what a restart would pick up, and how the cluster and each of its members are."
+  - >-
+    Tells in one call what is installed on the host, how the unit is, whose data the data directory holds,
+    what a restart would pick up, and how the cluster and each of its members are.
   - "Never fails because a cluster is down: the reason is part of the result."
 options:
   unit:
@@ -56,7 +58,9 @@ options:
     default: "/run/etcd"
   probe:
     description:
-      - "URLs to knock on when the host has no data of its own, to find out whether a cluster already runs there."
+      - >-
+        URLs to knock on when the host has no data of its own, to find out whether a cluster already runs
+        there.
     type: list
     elements: str
     default: []
@@ -110,7 +114,9 @@ etcd:
       type: dict
       returned: success
     data:
-      description: "The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id), C(cluster_id) and C(had_leader)."
+      description: >-
+      The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id),
+      C(cluster_id) and C(had_leader).
       type: dict
       returned: success
     pending:
@@ -123,7 +129,9 @@ etcd:
       type: dict
       returned: success
     cluster:
-      description: "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached."
+      description: >-
+      The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
+      and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.
       type: dict
       returned: success
     cluster_error:

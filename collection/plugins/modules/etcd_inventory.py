@@ -13,7 +13,9 @@ short_description: "Turns the inventory into etcd clusters, and refuses what can
 version_added: "0.1.0"
 description:
   - "Runs on the controller, once for all hosts; connects to nothing and changes nothing."
-  - "Names each member, its URLs and its cluster's C(initial-cluster); with O(observed), also checks that going on can neither lose data nor make a second cluster; with O(restarts), says in which order members restart."
+  - >-
+    Names each member, its URLs and its cluster's C(initial-cluster); with O(observed), also checks that going
+    on can neither lose data nor make a second cluster; with O(restarts), says in which order members restart.
   - "Every problem of every host is reported in one message."
 options:
   groups:
@@ -23,7 +25,9 @@ options:
     required: true
   hosts:
     description:
-      - "The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(token), and C(default_password), whether nobody chose the root password."
+      - >-
+        The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port),
+        C(data), C(init), C(token), and C(default_password), whether nobody chose the root password.
     type: dict
     required: true
   play_hosts:

@@ -12,7 +12,9 @@ module: etcd_service
 short_description: "The systemd unit of an etcd member, with etcd's meaning of done"
 version_added: "0.1.0"
 description:
-  - "Starts, restarts or stops a member. Started means that the member serves: it follows a leader and reads through it."
+  - >-
+    Starts, restarts or stops a member. Started means that the member serves: it follows a leader and reads
+    through it.
   - "A restart is refused while another voter is down, and leadership is moved away before it."
 options:
   name:
@@ -33,7 +35,9 @@ options:
       - stopped
   restart_when:
     description:
-      - "V(needed): when the process runs with an older configuration, unit or certificate authority. V(always): in any case."
+      - >-
+        V(needed): when the process runs with an older configuration, unit or certificate authority.
+        V(always): in any case.
     type: str
     default: needed
     choices:

@@ -45,13 +45,14 @@ impl Module for EtcdInfo {
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let host = host::observe(&params)?;
-        let mut etcd = host.to_value();
         let (cluster, answering) = block_on(async {
             let cluster = observe_cluster(&params, &host).await;
             // A member of a running cluster has no need to knock on its peers' doors.
             let urls = if host.data == DataDir::Absent { params.probe.as_slice() } else { &[] };
             Ok((cluster, answering(urls, Duration::from_secs(params.connection.dial_timeout)).await))
         })?;
+        let running = cluster.as_ref().ok().and_then(|cluster| cluster["local_member"]["status"]["version"].as_str());
+        let mut etcd = host.to_value(running);
         match cluster {
             Ok(cluster) => etcd["cluster"] = cluster,
             Err(failure) => {

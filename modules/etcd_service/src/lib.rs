@@ -208,7 +208,7 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Out
     if let Some(view) = guarded {
         restart::restart(&params.name, &session, view).await?;
     }
-    let (view, id) = wait::until_serving(&params.name, &session).await?;
+    let (view, id) = wait::until_serving(params, &session).await?;
     let member = view.member(id).map(MemberView::to_value);
     Ok(outcome
         .with("member", member)

@@ -1,5 +1,6 @@
 //! Waiting until the member serves, and saying why it does not.
 
+use crate::{Params, own_id};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::connection::Session;
 use etcd_ops::systemd;
@@ -17,12 +18,13 @@ const POLL: Duration = Duration::from_millis(50);
 ///
 /// Kind `io` as soon as the unit has failed, with etcd's own words; `timeout` or the member's own trouble when the
 /// deadline has passed.
-pub(crate) async fn until_serving(unit: &str, session: &Session) -> Result<(ClusterView, u64), Failure> {
+pub(crate) async fn until_serving(params: &Params, session: &Session) -> Result<(ClusterView, u64), Failure> {
+    let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        let trouble = match attempt(session).await {
+        let trouble = match attempt(params, session).await {
             Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
@@ -36,14 +38,13 @@ pub(crate) async fn until_serving(unit: &str, session: &Session) -> Result<(Clus
     }
 }
 
-async fn attempt(session: &Session) -> Result<(ClusterView, u64), Failure> {
+async fn attempt(params: &Params, session: &Session) -> Result<(ClusterView, u64), Failure> {
     let endpoint = session.endpoints().first().map(String::as_str).unwrap_or_default();
-    let client = session.connect(endpoint).await?;
-    let (id, status) = view::status(&client).await?;
-    if status.leader == 0 {
-        return Err(Failure::new(ErrorKind::NoLeader, format!("{endpoint} has no leader")));
-    }
     let view = ClusterView::observe(session).await?;
+    let id = match own_id(params) {
+        Some(id) => id,
+        None => view::status(&session.connect(endpoint).await?).await?.0,
+    };
     match view.member(id).map(|member| &member.health) {
         Some(Health::Healthy) => Ok((view, id)),
         Some(Health::Unhealthy(kind, reason)) => Err(Failure::new(*kind, reason.clone())),
