@@ -48,6 +48,8 @@ pub enum PasswordCheck {
 pub struct MemberClient {
     endpoint: String,
     client: Client,
+    /// For logins: a member refuses even those when they come with a token it no longer knows.
+    anonymous: Client,
     raw: RawChannel,
     login: Option<Arc<Login>>,
     token: Token,
@@ -84,11 +86,14 @@ impl MemberClient {
             _ => {}
         }
         let token = Token::default();
+        let over = async |channel: RawChannel| {
+            let client = Client::from_channel(etcd_client::Channel::Custom(channel), None).await;
+            client.map_err(|error| etcd_failure(endpoint, "connect", &error))
+        };
+        let anonymous = over(with_token(channel.clone(), Token::default())).await?;
         let raw = with_token(channel, token.clone());
-        let client = Client::from_channel(etcd_client::Channel::Custom(raw.clone()), None)
-            .await
-            .map_err(|error| etcd_failure(endpoint, "connect", &error))?;
-        Ok(Self { endpoint: endpoint.to_owned(), client, raw, login, token, deadline })
+        let client = over(raw.clone()).await?;
+        Ok(Self { endpoint: endpoint.to_owned(), client, anonymous, raw, login, token, deadline })
     }
 
     /// The URL this client talks to.
@@ -144,7 +149,7 @@ impl MemberClient {
             let msg = format!("{} asks for a user and password: give login_user and login_password", self.endpoint);
             return Err(Failure::new(ErrorKind::Auth, msg));
         };
-        let mut auth = self.client.auth_client();
+        let mut auth = self.anonymous.auth_client();
         let what = format!("log in as {}", login.user);
         let password = login.password.expose_secret().to_owned();
         let response = self.in_time(&what, auth.authenticate(login.user.clone(), password)).await?;
@@ -156,21 +161,61 @@ impl MemberClient {
         Ok(())
     }
 
-    /// Whether a user's password is this one. Leaves the session's own login as it is.
+    /// Whether a user's password is this one. Leaves the client's own login as it is.
     ///
     /// # Errors
     ///
     /// When that cannot be told, as while authentication is off.
     pub async fn check_password(&self, user: &str, password: &SecretString) -> Result<PasswordCheck, Failure> {
-        let what = format!("check the password of {user}");
-        let mut auth = self.client.auth_client();
-        match self.in_time(&what, auth.authenticate(user.to_owned(), password.expose_secret().to_owned())).await? {
-            Ok(_) => Ok(PasswordCheck::Right),
+        Ok(self.authenticate(user, password).await?.map_or_else(|refusal| refusal, |_| PasswordCheck::Right))
+    }
+
+    /// Logs in as this user and, if the password is right, goes on as it; the clones of this client, too.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told whether the password is right, as while authentication is off.
+    pub async fn log_in_as(&mut self, login: Login) -> Result<PasswordCheck, Failure> {
+        match self.authenticate(&login.user, &login.password).await? {
+            Err(refusal) => Ok(refusal),
+            Ok(token) => {
+                *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+                self.login = Some(Arc::new(login));
+                Ok(PasswordCheck::Right)
+            }
+        }
+    }
+
+    /// Goes on as nobody.
+    pub fn log_out(&mut self) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.login = None;
+    }
+
+    /// Who is, or on demand gets, logged in.
+    #[must_use]
+    pub fn login_user(&self) -> Option<&str> {
+        self.login.as_ref().map(|login| login.user.as_str())
+    }
+
+    /// A token, or the member's refusal.
+    async fn authenticate(
+        &self,
+        user: &str,
+        password: &SecretString,
+    ) -> Result<Result<MetadataValue<Ascii>, PasswordCheck>, Failure> {
+        let what = format!("log in as {user}");
+        let mut auth = self.anonymous.auth_client();
+        let answer = self.in_time(&what, auth.authenticate(user.to_owned(), password.expose_secret().to_owned()));
+        match answer.await? {
+            Ok(response) => MetadataValue::try_from(response.token()).map(Ok).map_err(|error| {
+                Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
+            }),
             Err(EtcdError::GRpcStatus(status)) if status.message().contains("no password user") => {
-                Ok(PasswordCheck::NoPassword)
+                Ok(Err(PasswordCheck::NoPassword))
             }
             Err(EtcdError::GRpcStatus(status)) if status.message().contains("invalid user ID or password") => {
-                Ok(PasswordCheck::Wrong)
+                Ok(Err(PasswordCheck::Wrong))
             }
             Err(error) => Err(etcd_failure(&self.endpoint, &what, &error)),
         }

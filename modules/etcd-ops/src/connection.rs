@@ -126,12 +126,6 @@ impl Session {
         Instant::now() + self.dial_timeout()
     }
 
-    /// Who logs in when asked to.
-    #[must_use]
-    pub fn login_user(&self) -> Option<&str> {
-        self.login.as_ref().map(|login| login.user.as_str())
-    }
-
     /// The same session with other credentials, or none.
     #[must_use]
     pub fn with_login(&self, login: Option<Login>) -> Self {

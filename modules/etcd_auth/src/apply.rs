@@ -1,9 +1,10 @@
 use crate::model::{Credential, Desired, ROOT, Step, Wish};
-use crate::observe::{Seat, check};
+use crate::observe::check;
 use crate::range::{Access, Range};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_client::{Permission, PermissionType, RoleRevokePermissionOptions, UserAddOptions};
 use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
+use etcd_ops::connection::Login;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,13 +12,14 @@ use tokio::time::Instant;
 
 /// Takes the steps, one after the other; `done` gets each that was taken.
 pub(crate) async fn apply(
-    seat: &mut Seat,
+    client: &mut MemberClient,
     desired: &Desired,
     steps: &[Step],
+    deadline: Instant,
     done: &mut Vec<String>,
 ) -> Result<(), Failure> {
     for step in steps {
-        take(seat, desired, step).await?;
+        take(client, desired, step, deadline).await?;
         if step.changes() {
             done.push(step.to_string());
         }
@@ -25,9 +27,8 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-async fn take(seat: &mut Seat, desired: &Desired, step: &Step) -> Result<(), Failure> {
+async fn take(client: &mut MemberClient, desired: &Desired, step: &Step, deadline: Instant) -> Result<(), Failure> {
     let what = step.to_string();
-    let client = seat.client.clone();
     match step {
         Step::AddRole(role) => {
             client.call(&what, async |client| client.auth_client().role_add(role.as_str()).await).await?;
@@ -35,28 +36,30 @@ async fn take(seat: &mut Seat, desired: &Desired, step: &Step) -> Result<(), Fai
         Step::DeleteRole(role) => {
             client.call(&what, async |client| client.auth_client().role_delete(role.as_str()).await).await?;
         }
-        Step::Grant { role, range, access } => grant(&client, &what, role, range, *access).await?,
-        Step::Revoke { role, range } => revoke(&client, &what, role, range).await?,
-        Step::AddUser(name) => add_user(&client, &what, name, &wish(desired, name)).await?,
-        Step::DeleteUser(name) => delete_user(&client, &what, name).await?,
-        Step::RecreateUser { name, roles } => recreate(&client, name, &wish(desired, name), roles).await?,
-        Step::SetPassword(name) => set_password(seat, desired, name).await?,
-        Step::GrantRole { user, role } => give(&client, user, role).await?,
+        Step::Grant { role, range, access } => grant(client, &what, role, range, *access).await?,
+        Step::Revoke { role, range } => revoke(client, &what, role, range).await?,
+        Step::AddUser(name) => add_user(client, &what, name, &wish(desired, name)).await?,
+        Step::DeleteUser(name) => delete_user(client, &what, name).await?,
+        Step::RecreateUser { name, roles } => recreate(client, name, &wish(desired, name), roles).await?,
+        Step::SetPassword(name) => set_password(client, desired, name).await?,
+        Step::GrantRole { user, role } => give(client, user, role).await?,
         Step::RevokeRole { user, role } => {
             client
                 .call(&what, async |client| client.auth_client().user_revoke_role(user.as_str(), role.as_str()).await)
                 .await?;
         }
         Step::Enable => {
-            enable(&client, seat.session.deadline()).await?;
+            enable(client, deadline).await?;
             if let Some(password) = &desired.root_password {
-                seat.log_in_as(ROOT, password).await?;
+                go_on_as(client, ROOT, password).await?;
             }
         }
         Step::Disable => {
             client.call(&what, async |client| client.auth_client().auth_disable().await).await?;
+            // A token of before means nothing any more, and some versions refuse it.
+            client.log_out();
         }
-        Step::Prove(name) => prove(seat, desired, name).await?,
+        Step::Prove(name) => prove(client, desired, name).await?,
     }
     Ok(())
 }
@@ -123,15 +126,24 @@ async fn recreate(client: &MemberClient, name: &str, wish: &Wish, roles: &BTreeS
 }
 
 /// Sets the password of a user. That ends the tokens the user has, ours too when it is root's.
-async fn set_password(seat: &mut Seat, desired: &Desired, name: &str) -> Result<(), Failure> {
+async fn set_password(client: &mut MemberClient, desired: &Desired, name: &str) -> Result<(), Failure> {
     let Wish::Password(password) = wish(desired, name) else {
         return Err(Failure::new(ErrorKind::Internal, format!("no password is known for {name}")));
     };
-    change_password(&seat.client, name, &password).await?;
-    if seat.is(name) {
-        seat.log_in_as(name, &password).await?;
+    change_password(client, name, &password).await?;
+    if client.login_user() == Some(name) {
+        go_on_as(client, name, &password).await?;
     }
     Ok(())
+}
+
+/// Logs in with the password just set.
+async fn go_on_as(client: &mut MemberClient, name: &str, password: &SecretString) -> Result<(), Failure> {
+    let login = Login { user: name.to_owned(), password: password.clone() };
+    match client.log_in_as(login).await? {
+        PasswordCheck::Right => Ok(()),
+        PasswordCheck::Wrong | PasswordCheck::NoPassword => Err(unproved(client, name)),
+    }
 }
 
 async fn change_password(client: &MemberClient, name: &str, password: &SecretString) -> Result<(), Failure> {
@@ -163,35 +175,106 @@ async fn enable(client: &MemberClient, deadline: Instant) -> Result<(), Failure>
 
 /// Proves that the user can log in as wished. While authentication was off that could not be seen; what turns out
 /// otherwise now is put right.
-async fn prove(seat: &mut Seat, desired: &Desired, name: &str) -> Result<(), Failure> {
+async fn prove(client: &mut MemberClient, desired: &Desired, name: &str) -> Result<(), Failure> {
     let wish = wish(desired, name);
     if name == ROOT {
         let Wish::Password(password) = &wish else { return Ok(()) };
-        return match seat.client.check_password(ROOT, password).await? {
+        return match client.check_password(ROOT, password).await? {
             PasswordCheck::Right => Ok(()),
-            PasswordCheck::Wrong | PasswordCheck::NoPassword => Err(unproved(seat, name)),
+            PasswordCheck::Wrong | PasswordCheck::NoPassword => Err(unproved(client, name)),
         };
     }
-    match check(&seat.client, name, &wish).await? {
+    match check(client, name, &wish).await? {
         Credential::Fits | Credential::Unknown => return Ok(()),
-        Credential::OtherPassword => set_password(seat, desired, name).await?,
+        Credential::OtherPassword => set_password(client, desired, name).await?,
         Credential::OtherKind => {
             let what = format!("look at user {name}");
-            let user = seat.client.call(&what, async |client| client.auth_client().user_get(name).await).await?;
-            recreate(&seat.client, name, &wish, &user.roles().iter().cloned().collect()).await?;
+            let user = client.call(&what, async |client| client.auth_client().user_get(name).await).await?;
+            recreate(client, name, &wish, &user.roles().iter().cloned().collect()).await?;
         }
     }
-    match check(&seat.client, name, &wish).await? {
+    match check(client, name, &wish).await? {
         Credential::Fits | Credential::Unknown => Ok(()),
-        Credential::OtherPassword | Credential::OtherKind => Err(unproved(seat, name)),
+        Credential::OtherPassword | Credential::OtherKind => Err(unproved(client, name)),
     }
 }
 
-fn unproved(seat: &Seat, name: &str) -> Failure {
+fn unproved(client: &MemberClient, name: &str) -> Failure {
     let msg = format!(
         "{name} does not log in on {} with the password just set; somebody else may have changed it at the same time: \
          run it again",
-        seat.client.endpoint()
+        client.endpoint()
     );
     Failure::new(ErrorKind::Conflict, msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etcd_ops::connection::{Connection, Session};
+    use etcd_testbed::{Cluster, Options, Version};
+
+    fn session(cluster: &Cluster, endpoint: usize, timeout: u64) -> Session {
+        let connection = Connection {
+            endpoints: vec![cluster.endpoints()[endpoint].clone()],
+            ca_cert: None,
+            client_cert: None,
+            client_key: None,
+            login_user: None,
+            login_password: None,
+            timeout,
+            dial_timeout: 3,
+        };
+        Session::new(&connection).unwrap()
+    }
+
+    /// Three members, of which two then die, and root set up.
+    fn without_quorum() -> (Cluster, usize) {
+        let cluster = Cluster::start(Version::V3_6, 3, Options::default());
+        for arguments in [
+            &["user", "add", "root:secret"] as &[&str],
+            &["role", "add", "root"],
+            &["user", "grant-role", "root", "root"],
+        ] {
+            cluster.etcdctl(arguments);
+        }
+        let survivor = cluster.follower();
+        (0..3).filter(|index| *index != survivor).for_each(|index| cluster.member(index).kill());
+        (cluster, survivor)
+    }
+
+    fn try_to_enable(cluster: &Cluster, endpoint: usize, timeout: u64) -> Result<(), Failure> {
+        let session = session(cluster, endpoint, timeout);
+        etcd_ops::block_on(async { enable(&session.connect_any().await?, session.deadline()).await })
+    }
+
+    #[test]
+    fn enabling_without_quorum_fails() {
+        let (cluster, survivor) = without_quorum();
+        let failure = try_to_enable(&cluster, survivor, 12).unwrap_err();
+        assert!(matches!(failure.kind, ErrorKind::Timeout | ErrorKind::NoLeader), "{failure}");
+        assert!(failure.msg.starts_with("cannot enable authentication on http://"), "{failure}");
+    }
+
+    #[test]
+    fn enabling_is_tried_again_until_there_is_a_leader() {
+        let (cluster, survivor) = without_quorum();
+        std::thread::scope(|scope| {
+            let enabling = scope.spawn(|| try_to_enable(&cluster, survivor, 60));
+            // The first attempt has then failed: etcd gives up after the time of several elections.
+            etcd_testbed::wait_for("a failed attempt", || {
+                cluster.member(survivor).metric("etcd_server_proposals_pending").is_some_and(|count| count >= 1.0)
+            });
+            (0..3).filter(|index| *index != survivor).for_each(|index| cluster.member(index).spawn());
+            enabling.join().unwrap().unwrap();
+        });
+        assert!(cluster.etcdctl_as(None, &["get", "key"]).is_err());
+    }
+
+    #[test]
+    fn enabling_what_is_not_ready_fails_at_once() {
+        let cluster = Cluster::start(Version::V3_6, 1, Options::default());
+        let failure = try_to_enable(&cluster, 0, 60).unwrap_err();
+        assert!(failure.msg.contains("root user does not exist"), "{failure}");
+    }
 }

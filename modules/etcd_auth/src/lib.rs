@@ -22,7 +22,6 @@ mod tests;
 pub use params::Params;
 
 use crate::model::{Credential, Current, Desired, Step, Wish};
-use crate::observe::Seat;
 use ansible_protocol::{Context, Diff, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::block_on;
 use etcd_ops::connection::Session;
@@ -42,8 +41,8 @@ impl Module for EtcdAuth {
 
 async fn run(params: &Params, desired: &Desired, context: &Context) -> Result<Outcome, Failure> {
     let session = Session::new(&params.connection)?;
-    let mut seat = Seat::find(&session).await?;
-    let before = observe::observe(&mut seat, params, desired).await?;
+    let mut client = observe::find(&session).await?;
+    let before = observe::observe(&mut client, params, desired).await?;
     let steps = plan::plan(&before, desired).map_err(|problems| params::invalid(&problems))?;
     let changed = steps.iter().any(Step::changes);
     let mut actions: Vec<String> = steps.iter().filter(|step| step.changes()).map(Step::to_string).collect();
@@ -51,9 +50,9 @@ async fn run(params: &Params, desired: &Desired, context: &Context) -> Result<Ou
         steps.iter().fold(before.clone(), Current::after)
     } else {
         actions.clear();
-        let applied = apply::apply(&mut seat, desired, &steps, &mut actions).await;
+        let applied = apply::apply(&mut client, desired, &steps, session.deadline(), &mut actions).await;
         applied.map_err(|failure| half_done(failure, &actions))?;
-        observe::read(&seat.client, desired.enabled).await?
+        observe::read(&client, desired.enabled).await?
     };
     let mut outcome = Outcome::new(changed).with("auth", after.to_value()).with("actions", &actions);
     outcome.diff.push(Diff::of("authentication", yaml(&before), yaml(&after)));

@@ -146,7 +146,7 @@ impl Current {
         let user = |roles: BTreeSet<String>| User { roles, credential: Credential::Fits };
         match step {
             Step::AddRole(role) => {
-                self.roles.insert(role.clone(), Vec::new());
+                self.roles.insert(role.clone(), new_role(role));
             }
             Step::DeleteRole(role) => {
                 self.roles.remove(role);
@@ -196,6 +196,12 @@ impl Current {
         });
         json!({ "enabled": self.enabled, "users": users.collect::<Vec<_>>(), "roles": roles.collect::<Vec<_>>() })
     }
+}
+
+/// The permissions of a role that was just made.
+pub(crate) fn new_role(name: &str) -> Vec<(Range, Access)> {
+    // etcd stores none for root's, and lets it do everything.
+    if name == ROOT { vec![(Range::prefix(b""), Access::ReadWrite)] } else { Vec::new() }
 }
 
 /// Grants as etcd's auth store does: it looks only at the first permission of that key, so another of the same key

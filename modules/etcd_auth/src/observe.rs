@@ -1,4 +1,4 @@
-use crate::model::{Credential, Current, Desired, ROOT, User, Wish};
+use crate::model::{Credential, Current, Desired, ROOT, User, Wish, new_role};
 use crate::params::Params;
 use crate::range::{Access, Range};
 use ansible_protocol::{ErrorKind, Failure};
@@ -13,44 +13,21 @@ use tokio::time::Instant;
 /// How long a cluster that is just electing its leader is waited for.
 const ELECTION: Duration = Duration::from_secs(10);
 
-/// One member that serves, and who we are there.
-pub(crate) struct Seat {
-    pub(crate) session: Session,
-    pub(crate) client: MemberClient,
-}
-
-impl Seat {
-    /// Finds a member that serves: it answers and has a leader.
-    ///
-    /// # Errors
-    ///
-    /// Kind `no_leader` when members answer but none has a leader, else what keeps the last one from answering.
-    pub(crate) async fn find(session: &Session) -> Result<Self, Failure> {
-        let patience = (Instant::now() + ELECTION).min(session.deadline());
-        let mut poll = tokio::time::interval(Duration::from_millis(200));
-        loop {
-            poll.tick().await;
-            let failure = match first_that_serves(session).await {
-                Ok(client) => return Ok(Self { session: session.with_login(None), client }),
-                Err(failure) => failure,
-            };
-            if failure.kind != ErrorKind::NoLeader || Instant::now() >= patience {
-                return Err(failure);
-            }
+/// Finds a member that serves: it answers and has a leader.
+///
+/// # Errors
+///
+/// Kind `no_leader` when members answer but none has a leader, else what keeps the last one from answering.
+pub(crate) async fn find(session: &Session) -> Result<MemberClient, Failure> {
+    let session = session.with_login(None);
+    let patience = (Instant::now() + ELECTION).min(session.deadline());
+    let mut poll = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        poll.tick().await;
+        match first_that_serves(&session).await {
+            Err(failure) if failure.kind == ErrorKind::NoLeader && Instant::now() < patience => {}
+            other => return other,
         }
-    }
-
-    /// Whether we are this user.
-    pub(crate) fn is(&self, user: &str) -> bool {
-        self.session.login_user() == Some(user)
-    }
-
-    /// Goes on as this user, on the same member. Logs in only when asked to.
-    pub(crate) async fn log_in_as(&mut self, user: &str, password: &SecretString) -> Result<(), Failure> {
-        let login = Login { user: user.to_owned(), password: password.clone() };
-        self.session = self.session.with_login(Some(login));
-        self.client = self.session.connect(self.client.endpoint()).await?;
-        Ok(())
     }
 }
 
@@ -59,7 +36,7 @@ async fn first_that_serves(session: &Session) -> Result<MemberClient, Failure> {
     let mut kind = None;
     for endpoint in session.endpoints() {
         let attempt = async {
-            let client = session.with_login(None).connect(endpoint).await?;
+            let client = session.connect(endpoint).await?;
             // A read through the leader is answered, if only by a refusal, wherever there is one.
             match client.with_deadline(session.soon()).read_linearizable().await {
                 Err(failure) if failure.kind == ErrorKind::Timeout => {
@@ -84,17 +61,17 @@ async fn first_that_serves(session: &Session) -> Result<MemberClient, Failure> {
 }
 
 /// Looks at everything, as root or the user given when authentication is on.
-pub(crate) async fn observe(seat: &mut Seat, params: &Params, desired: &Desired) -> Result<Current, Failure> {
-    let enabled = seat.client.auth_state().await? == AuthState::On;
-    let root = if enabled { log_in(seat, params).await? } else { Credential::Unknown };
-    let mut current = read(&seat.client, enabled).await?;
+pub(crate) async fn observe(client: &mut MemberClient, params: &Params, desired: &Desired) -> Result<Current, Failure> {
+    let enabled = client.auth_state().await? == AuthState::On;
+    let root = if enabled { log_in(client, params).await? } else { Credential::Unknown };
+    let mut current = read(client, enabled).await?;
     if let Some(user) = current.users.get_mut(ROOT) {
         user.credential = root;
     }
     if enabled {
         for (name, user) in &mut current.users {
             if let Some(Some(wish)) = desired.users.get(name) {
-                user.credential = check(&seat.client, name, &wish.wish).await?;
+                user.credential = check(client, name, &wish.wish).await?;
             }
         }
     }
@@ -113,6 +90,10 @@ pub(crate) async fn read(client: &MemberClient, enabled: bool) -> Result<Current
     }
     let list = client.call("list the roles", async |client| client.auth_client().role_list().await).await?;
     for name in list.roles() {
+        if name == ROOT {
+            current.roles.insert(name.clone(), new_role(name));
+            continue;
+        }
         let what = format!("look at role {name}");
         let role = client.call(&what, async |client| client.auth_client().role_get(name.as_str()).await).await?;
         let permissions = role.permissions().iter().map(permission).collect();
@@ -131,31 +112,25 @@ fn permission(permission: &etcd_client::Permission) -> (Range, Access) {
 }
 
 /// Finds out who we can be, and how root's password stands to the one wished for.
-async fn log_in(seat: &mut Seat, params: &Params) -> Result<Credential, Failure> {
+async fn log_in(client: &mut MemberClient, params: &Params) -> Result<Credential, Failure> {
+    let login = |user: &str, password: &SecretString| Login { user: user.to_owned(), password: password.clone() };
     let mut root = Credential::Unknown;
     if let Some(password) = params.root_password() {
-        match seat.client.check_password(ROOT, password).await? {
-            PasswordCheck::Right => {
-                seat.log_in_as(ROOT, password).await?;
-                return Ok(Credential::Fits);
-            }
-            PasswordCheck::Wrong => root = Credential::OtherPassword,
-            PasswordCheck::NoPassword => root = Credential::OtherKind,
-        }
+        root = match client.log_in_as(login(ROOT, password)).await? {
+            PasswordCheck::Right => return Ok(Credential::Fits),
+            PasswordCheck::Wrong => Credential::OtherPassword,
+            PasswordCheck::NoPassword => Credential::OtherKind,
+        };
     }
-    for password in params.previous_passwords() {
-        if seat.client.check_password(ROOT, &password).await? == PasswordCheck::Right {
-            seat.log_in_as(ROOT, &password).await?;
+    let previous = params.previous_passwords();
+    let as_root = previous.iter().map(|password| login(ROOT, password));
+    let as_admin = params.admin().zip(params.connection.login_password.as_ref());
+    for login in as_root.chain(as_admin.map(|(user, password)| login(user, password))) {
+        if client.log_in_as(login).await? == PasswordCheck::Right {
             return Ok(root);
         }
     }
-    if let (Some(user), Some(password)) = (params.admin(), &params.connection.login_password)
-        && seat.client.check_password(user, password).await? == PasswordCheck::Right
-    {
-        seat.log_in_as(user, password).await?;
-        return Ok(root);
-    }
-    Err(Failure::new(ErrorKind::Auth, refusal(seat.client.endpoint(), params)))
+    Err(Failure::new(ErrorKind::Auth, refusal(client.endpoint(), params)))
 }
 
 fn refusal(endpoint: &str, params: &Params) -> String {

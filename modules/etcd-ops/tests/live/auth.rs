@@ -39,6 +39,35 @@ fn a_client_logs_in_only_when_asked_and_again_when_its_token_is_gone() {
 }
 
 #[test]
+fn a_token_that_ended_does_not_stand_in_the_way_of_a_new_login() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::auth("secret"));
+        cluster.etcdctl(&["user", "add", "admin:secret"]);
+        cluster.etcdctl(&["user", "grant-role", "admin", "root"]);
+        let session = session(&cluster).with_login(login("admin", "secret"));
+        run(async {
+            let client = session.connect(&cluster.endpoints()[cluster.follower()]).await?;
+            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            let members = cluster.members().iter();
+            let revisions = || members.clone().map(|member| member.metric("etcd_debugging_auth_revision"));
+            let before: Vec<_> = revisions().collect();
+            // The same password again: it still ends the tokens, on each member once it has heard of it.
+            cluster.etcdctl_as(Some("root:secret"), &["role", "add", "marker"]).unwrap();
+            let changed = client.call("set the password", async |client| {
+                client.auth_client().user_change_password("admin", "secret").await
+            });
+            changed.await?;
+            etcd_testbed::wait_for("all members to hear of it", || {
+                revisions().zip(&before).all(|(now, before)| now > before.map(|revision| revision + 1.0))
+            });
+            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{version:?}: {failure}"));
+    }
+}
+
+#[test]
 fn no_login_happens_while_authentication_is_off() {
     for version in versions() {
         let cluster = Cluster::start(version, 1, Options::tls());
