@@ -147,6 +147,13 @@ options:
       - "Take from each of O(roles) the permissions that are not listed."
     type: bool
     default: false
+  predicted_new:
+    description:
+      - >-
+        In check mode, that earlier tasks of the preview would have made the cluster: there is none to look
+        at.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - quorum.etcd.connection
   - quorum.etcd.native
@@ -320,6 +327,10 @@ def main():
                 "default": False,
             },
             "purge_permissions": {
+                "type": "bool",
+                "default": False,
+            },
+            "predicted_new": {
                 "type": "bool",
                 "default": False,
             },

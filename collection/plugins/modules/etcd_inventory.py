@@ -22,33 +22,49 @@ options:
     description:
       - "The inventory groups named by C(etcd_cluster), each with its hosts."
     type: dict
-    required: true
   hosts:
     description:
       - >-
         The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port),
-        C(data), C(init), C(token), and C(default_password), whether nobody chose the root password.
+        C(data), C(init), C(token), C(pki_dir), and C(default_password), whether nobody chose the root
+        password.
     type: dict
-    required: true
   play_hosts:
     description:
       - "The hosts of this run."
     type: list
     elements: str
-    required: true
+  pki_dir:
+    description:
+      - "The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."
+    type: path
+  clusters:
+    description:
+      - "The clusters, as an earlier call returned them; instead of O(groups), O(hosts) and O(play_hosts)."
+    type: dict
+  run_tags:
+    description:
+      - "The tags the run was started with."
+    type: list
+    elements: str
+    default:
+      - all
+  skip_tags:
+    description:
+      - "The tags the run was told to skip."
+    type: list
+    elements: str
+    default: []
   observed:
     description:
-      - "What M(quorum.etcd.etcd_info) found on each host that answered."
+      - >-
+        What M(quorum.etcd.etcd_info) found on each host that answered. Where the run starts no members, what
+        is unsafe to start is only warned of.
     type: dict
   restarts:
     description:
       - "What M(quorum.etcd.etcd_service) returned on each host."
     type: dict
-  launching:
-    description:
-      - "Whether members are started afterwards. Where not, what is unsafe to start is only warned of."
-    type: bool
-    default: true
 extends_documentation_fragment:
   - quorum.etcd.native
 attributes:
@@ -76,15 +92,31 @@ RETURN = r"""
 clusters:
   description: "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(token)."
   type: dict
-  returned: success
+  returned: "O(groups) is given"
 hosts:
-  description: "Each host: C(name), C(address), C(client_url), C(peer_url), and C(endpoints) with its own first."
+  description: >-
+  Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and
+  C(ca_certificate).
   type: dict
-  returned: success
+  returned: "O(groups) is given"
+missing_authorities:
+  description: "The directories without a certificate authority."
+  type: list
+  returned: "O(groups) is given"
+  elements: str
+steps:
+  description: "What the tags select: C(dirs), C(conf), C(env), C(launch)."
+  type: dict
+  returned: "O(groups) is given"
 situations:
   description: "Each observed host: C(founds) and C(initial_cluster_state)."
   type: dict
   returned: "O(observed) is given"
+founders:
+  description: "The hosts that found a cluster."
+  type: list
+  returned: "O(observed) is given"
+  elements: str
 waves:
   description: "The wave in which each host restarts, counted from 0."
   type: dict
@@ -103,16 +135,29 @@ def main():
         argument_spec={
             "groups": {
                 "type": "dict",
-                "required": True,
             },
             "hosts": {
                 "type": "dict",
-                "required": True,
             },
             "play_hosts": {
                 "type": "list",
                 "elements": "str",
-                "required": True,
+            },
+            "pki_dir": {
+                "type": "path",
+            },
+            "clusters": {
+                "type": "dict",
+            },
+            "run_tags": {
+                "type": "list",
+                "elements": "str",
+                "default": ["all"],
+            },
+            "skip_tags": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
             },
             "observed": {
                 "type": "dict",
@@ -120,11 +165,9 @@ def main():
             "restarts": {
                 "type": "dict",
             },
-            "launching": {
-                "type": "bool",
-                "default": True,
-            },
         },
+        required_together=[["groups", "hosts", "play_hosts"]],
+        required_one_of=[["groups", "clusters"]],
         supports_check_mode=True,
     )
     module.fail_json(

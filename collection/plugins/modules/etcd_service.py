@@ -70,9 +70,11 @@ options:
     default: "/run/etcd"
   predicted:
     description:
-      - "In check mode, what earlier tasks of the preview would have written for a restart to pick up."
+      - >-
+        In check mode, the results of the M(quorum.etcd.etcd_conf) and M(quorum.etcd.etcd_cert) tasks before
+        this one.
     type: list
-    elements: str
+    elements: dict
     default: []
   force:
     description:
@@ -173,7 +175,7 @@ def main():
             },
             "predicted": {
                 "type": "list",
-                "elements": "str",
+                "elements": "dict",
                 "default": [],
             },
             "force": {

@@ -1,50 +1,95 @@
 //! Hosts and variables become clusters of named members with URLs.
 
-use crate::{Findings, Params};
+use crate::Findings;
 use ansible_protocol::{Object, nearest};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 /// The variables a host may set, with their defaults.
 const DEFAULT_CLUSTER: &str = "etcd";
 const DEFAULT_CLIENT_PORT: u16 = 2379;
 const DEFAULT_PEER_PORT: u16 = 2380;
+const DEFAULT_DATA_DIR: &str = "/data/etcd";
+
+/// The inventory, as far as it concerns the run.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    /// The hosts of each group that an `etcd_cluster` names.
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
+    /// Each host's variables.
+    pub(crate) hosts: BTreeMap<String, Object>,
+    /// The hosts of this run.
+    pub(crate) play_hosts: Vec<String>,
+    /// The directory of the authorities, where a host's variables name none.
+    pub(crate) pki_dir: PathBuf,
+}
 
 /// One member as the inventory describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) host: String,
     pub(crate) name: String,
+    pub(crate) address: IpAddr,
     pub(crate) client_url: String,
     pub(crate) peer_url: String,
-    pub(crate) address: IpAddr,
+    pub(crate) data_dir: String,
     pub(crate) joins: bool,
     seq: u32,
 }
 
 /// One cluster as the inventory describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) token: String,
+    pub(crate) initial_cluster: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) endpoints: Vec<String>,
     pub(crate) members: Vec<Member>,
 }
 
 impl Cluster {
-    pub(crate) fn initial_cluster(&self) -> String {
+    fn new(name: String, token: String, mut members: Vec<Member>) -> Self {
+        members.sort_by_key(|member| member.seq);
+        let list = |of: fn(&Member) -> &String| members.iter().map(|member| of(member).clone()).collect();
         let entries: Vec<String> =
-            self.members.iter().map(|member| format!("{}={}", member.name, member.peer_url)).collect();
-        entries.join(",")
+            members.iter().map(|member| format!("{}={}", member.name, member.peer_url)).collect();
+        Self {
+            name,
+            token,
+            initial_cluster: entries.join(","),
+            hosts: list(|member| &member.host),
+            endpoints: list(|member| &member.client_url),
+            members,
+        }
     }
 }
 
+/// One host for the playbook: its member, and what it needs to know of its cluster.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Host<'a> {
+    name: &'a str,
+    address: IpAddr,
+    client_url: &'a str,
+    peer_url: &'a str,
+    /// The cluster's client URLs, the member's own first.
+    endpoints: Vec<&'a str>,
+    /// Where anything that answers would be a member: all URLs of the cluster, the member's own first.
+    probe: Vec<&'a str>,
+    ca_dir: PathBuf,
+    /// The authority's certificate in PEM; none where it is still to be made.
+    ca_certificate: Option<String>,
+}
+
 /// The clusters that the run's hosts belong to, with all their members.
-pub(crate) fn clusters(params: &Params, findings: &mut Findings) -> Vec<Cluster> {
+pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<String, Cluster> {
     let mut names: Vec<String> = params.play_hosts.iter().map(|host| cluster_of(params, host)).collect();
     names.sort();
     names.dedup();
-    let mut clusters = Vec::new();
+    let mut clusters = BTreeMap::new();
     for name in names {
         let Some(hosts) = params.groups.get(&name) else {
             findings.problems.push(missing_group(params, &name));
@@ -54,21 +99,21 @@ pub(crate) fn clusters(params: &Params, findings: &mut Findings) -> Vec<Cluster>
         let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
         let token =
             hosts.iter().find_map(|host| text(params.hosts.get(host)?, "token")).unwrap_or_else(|| name.clone());
-        let mut cluster = Cluster { name, token, members };
-        cluster.members.sort_by_key(|member| member.seq);
+        let cluster = Cluster::new(name.clone(), token, members);
         findings.problems.extend(duplicates(&cluster));
-        clusters.push(cluster);
+        findings.warnings.extend(advice(params, &cluster));
+        clusters.insert(name, cluster);
     }
     findings.problems.extend(shared_addresses(&clusters));
     clusters
 }
 
-fn cluster_of(params: &Params, host: &str) -> String {
+fn cluster_of(params: &Inventory, host: &str) -> String {
     let named = params.hosts.get(host).and_then(|variables| text(variables, "cluster"));
     named.unwrap_or_else(|| DEFAULT_CLUSTER.into())
 }
 
-fn missing_group(params: &Params, name: &str) -> String {
+fn missing_group(params: &Inventory, name: &str) -> String {
     let members: Vec<&str> =
         params.play_hosts.iter().filter(|host| cluster_of(params, host) == name).map(String::as_str).collect();
     let hint = nearest(name, params.groups.keys().map(String::as_str))
@@ -81,7 +126,7 @@ fn missing_group(params: &Params, name: &str) -> String {
 }
 
 /// Hosts on which `etcd_cluster` and the group disagree.
-fn outsiders(params: &Params, name: &str, hosts: &[String]) -> Vec<String> {
+fn outsiders(params: &Inventory, name: &str, hosts: &[String]) -> Vec<String> {
     let outside = params.play_hosts.iter().filter(|host| cluster_of(params, host) == name && !hosts.contains(host));
     let inside = hosts.iter().filter(|host| cluster_of(params, host) != name);
     outside
@@ -93,7 +138,7 @@ fn outsiders(params: &Params, name: &str, hosts: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn member(params: &Params, cluster: &str, host: &str, findings: &mut Findings) -> Option<Member> {
+fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings) -> Option<Member> {
     let empty = Object::new();
     let variables = params.hosts.get(host).unwrap_or(&empty);
     let seq = sequence(host, variables);
@@ -125,6 +170,7 @@ fn member(params: &Params, cluster: &str, host: &str, findings: &mut Findings) -
         client_url: url(address, client_port),
         peer_url: url(address, peer_port),
         address,
+        data_dir: text(variables, "data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         joins: joins.ok()?,
         seq,
     })
@@ -210,10 +256,10 @@ fn duplicates(cluster: &Cluster) -> Vec<String> {
 }
 
 /// Two members that would listen on the same address and port.
-fn shared_addresses(clusters: &[Cluster]) -> Vec<String> {
+fn shared_addresses(clusters: &BTreeMap<String, Cluster>) -> Vec<String> {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     let mut problems = Vec::new();
-    for member in clusters.iter().flat_map(|cluster| &cluster.members) {
+    for member in clusters.values().flat_map(|cluster| &cluster.members) {
         for url in [member.client_url.as_str(), member.peer_url.as_str()] {
             if let Some(other) = taken.insert(url, &member.host)
                 && other != member.host
@@ -229,23 +275,20 @@ fn shared_addresses(clusters: &[Cluster]) -> Vec<String> {
 }
 
 /// What is allowed but unwise.
-pub(crate) fn advice(params: &Params, clusters: &[Cluster]) -> Vec<String> {
+fn advice(params: &Inventory, cluster: &Cluster) -> Vec<String> {
     let mut warnings = Vec::new();
-    for cluster in clusters {
-        let count = cluster.members.len();
-        if count % 2 == 0 {
-            let tolerated = count - (count / 2 + 1);
-            warnings.push(format!(
-                "cluster {} has {count} members: it survives the loss of {tolerated}, no more than with {}; use an odd number",
-                cluster.name,
-                count - 1
-            ));
-        }
-        let variables = cluster.members.iter().filter_map(|member| params.hosts.get(&member.host));
-        let keeps_default = |variables: &Object| variables.get("default_password").is_some_and(is_true);
-        if variables.into_iter().any(keeps_default) {
-            warnings.push(format!("cluster {} keeps the default root password: set etcd_root_password", cluster.name));
-        }
+    let count = cluster.members.len();
+    if count > 0 && count.is_multiple_of(2) {
+        let tolerated = count - (count / 2 + 1);
+        warnings.push(format!(
+            "cluster {} has {count} members: it survives the loss of {tolerated}, no more than with {}; use an odd number",
+            cluster.name,
+            count - 1
+        ));
+    }
+    let mut variables = cluster.members.iter().filter_map(|member| params.hosts.get(&member.host));
+    if variables.any(|variables| variables.get("default_password").is_some_and(is_true)) {
+        warnings.push(format!("cluster {} keeps the default root password: set etcd_root_password", cluster.name));
     }
     warnings
 }
@@ -255,53 +298,33 @@ fn is_true(value: &Value) -> bool {
     matches!(value, Value::Bool(true)) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
-/// Each cluster for the playbook.
-pub(crate) fn clusters_value(clusters: &[Cluster]) -> Value {
-    let entries: Map<String, Value> = clusters
-        .iter()
-        .map(|cluster| {
-            let members: Vec<Value> = cluster.members.iter().map(member_value).collect();
-            let value = json!({
-                "token": cluster.token,
-                "initial_cluster": cluster.initial_cluster(),
-                "hosts": cluster.members.iter().map(|member| &member.host).collect::<Vec<_>>(),
-                "endpoints": cluster.members.iter().map(|member| &member.client_url).collect::<Vec<_>>(),
-                "members": members,
-            });
-            (cluster.name.clone(), value)
-        })
-        .collect();
-    entries.into()
+/// Each host for the playbook.
+pub(crate) fn hosts<'a>(params: &Inventory, clusters: &'a BTreeMap<String, Cluster>) -> BTreeMap<&'a str, Host<'a>> {
+    let members = clusters.values().flat_map(|cluster| cluster.members.iter().map(move |member| (cluster, member)));
+    members.map(|(cluster, member)| (member.host.as_str(), host(params, cluster, member))).collect()
 }
 
-fn member_value(member: &Member) -> Value {
-    json!({
-        "host": member.host,
-        "name": member.name,
-        "address": member.address,
-        "client_url": member.client_url,
-        "peer_url": member.peer_url,
-    })
-}
-
-/// Each host for the playbook: its member, and its cluster's URLs with its own first.
-pub(crate) fn hosts_value(clusters: &[Cluster]) -> Value {
-    let mut hosts = Map::new();
-    for cluster in clusters {
-        for member in &cluster.members {
-            let others = cluster.members.iter().filter(|other| other.host != member.host);
-            let endpoints: Vec<&str> = std::iter::once(member.client_url.as_str())
-                .chain(others.clone().map(|other| other.client_url.as_str()))
-                .collect();
-            let probe: Vec<&str> = std::iter::once(member)
-                .chain(others)
-                .flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()])
-                .collect();
-            let mut value = member_value(member);
-            value["endpoints"] = json!(endpoints);
-            value["probe"] = json!(probe);
-            hosts.insert(member.host.clone(), value);
-        }
+fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Host<'a> {
+    let own_first = || {
+        let others = cluster.members.iter().filter(|other| other.host != member.host);
+        std::iter::once(member).chain(others)
+    };
+    let pki_dir = params.hosts.get(&member.host).and_then(|variables| text(variables, "pki_dir"));
+    let ca_dir = pki_dir.map_or_else(|| params.pki_dir.clone(), PathBuf::from).join("ca");
+    Host {
+        name: &member.name,
+        address: member.address,
+        client_url: &member.client_url,
+        peer_url: &member.peer_url,
+        endpoints: own_first().map(|member| member.client_url.as_str()).collect(),
+        probe: own_first().flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()]).collect(),
+        ca_certificate: std::fs::read_to_string(ca_dir.join("ca.crt")).ok(),
+        ca_dir,
     }
-    hosts.into()
+}
+
+/// The directories in which an authority is still to be made, or cannot be read.
+pub(crate) fn missing_authorities<'a>(hosts: &'a BTreeMap<&str, Host<'_>>) -> BTreeSet<&'a Path> {
+    let missing = hosts.values().filter(|host| host.ca_certificate.is_none());
+    missing.map(|host| host.ca_dir.as_path()).collect()
 }

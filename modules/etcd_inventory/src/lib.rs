@@ -1,8 +1,9 @@
 //! The Ansible module `etcd_inventory`: turns the inventory into clusters, and refuses what cannot be done safely.
 //!
-//! It runs on the controller, once, touches nothing and connects to nothing. It works in two steps: [`identity`] needs
-//! only the inventory's variables; [`safety`] also what `etcd_info` has observed on each host of the run. Both are
-//! pure, and report every problem of every host in one message.
+//! It runs on the controller, once for all hosts, touches nothing and connects to nothing. A run calls it first with the
+//! inventory's variables ([`identity`]), then with what `etcd_info` has observed on each host ([`safety`]), and before
+//! restarts once more ([`waves`]). All three are pure but for reading the authorities' certificates, and report every
+//! problem of every host in one message.
 
 /// Hosts and variables become clusters of named members with URLs.
 mod identity;
@@ -10,13 +11,18 @@ mod identity;
 mod safety;
 /// The option table and documentation.
 mod spec;
+/// Which parts of the role the run's tags select.
+mod steps;
 /// In which order members restart.
 mod waves;
 
-use ansible_protocol::{Context, Failure, Module, ModuleSpec, Object, Outcome};
+use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Object, Outcome};
+use identity::{Cluster, Inventory};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use steps::Steps;
 
 /// The module.
 pub struct EtcdInventory;
@@ -25,17 +31,22 @@ pub struct EtcdInventory;
 #[derive(Debug, Deserialize)]
 pub struct Params {
     /// The members of each group that an `etcd_cluster` names; a group that does not exist is missing here.
-    groups: BTreeMap<String, Vec<String>>,
+    groups: Option<BTreeMap<String, Vec<String>>>,
     /// Each host's variables.
-    hosts: BTreeMap<String, Object>,
+    hosts: Option<BTreeMap<String, Object>>,
     /// The hosts of this run.
-    play_hosts: Vec<String>,
+    play_hosts: Option<Vec<String>>,
+    /// The directory of the authorities, where a host's variables name none.
+    pki_dir: Option<PathBuf>,
+    /// The clusters, as an earlier call returned them.
+    clusters: Option<BTreeMap<String, Cluster>>,
+    /// The run's `--tags` and `--skip-tags`.
+    run_tags: Vec<String>,
+    skip_tags: Vec<String>,
     /// What `etcd_info` found on each host that answered.
     observed: Option<BTreeMap<String, Value>>,
     /// What `etcd_service` returned on each host.
     restarts: Option<BTreeMap<String, waves::Restart>>,
-    /// Whether the run goes on to start members.
-    launching: bool,
 }
 
 /// Problems end the run; warnings do not.
@@ -51,34 +62,43 @@ impl Module for EtcdInventory {
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let mut findings = Findings::default();
-        let clusters = identity::clusters(&params, &mut findings);
-        report(&findings, ansible_protocol::ErrorKind::InvalidOption)?;
-        let mut outcome = Outcome::new(false)
-            .with("clusters", identity::clusters_value(&clusters))
-            .with("hosts", identity::hosts_value(&clusters));
-        if let Some(observed) = &params.observed {
-            let situations = safety::judge(&params, &clusters, observed, &mut findings);
-            if params.launching {
-                report(&findings, ansible_protocol::ErrorKind::Conflict)?;
-            } else {
+        let steps = Steps::of(&params.run_tags, &params.skip_tags);
+        let outcome = match (params.clusters, params.observed, params.restarts) {
+            (Some(clusters), Some(observed), _) => {
+                let situations = safety::judge(&clusters, &observed, &mut findings);
+                if steps.launch {
+                    report(&findings, ErrorKind::Conflict)?;
+                }
                 findings.warnings.append(&mut findings.problems);
+                Outcome::new(false).with("founders", situations.founders()).with("situations", situations)
             }
-            outcome = outcome.with("situations", situations);
-        } else {
-            // Said once, not again in the second step.
-            findings.warnings.extend(identity::advice(&params, &clusters));
-        }
-        if let Some(restarts) = &params.restarts {
-            let waves = waves::order(&clusters, restarts);
-            outcome =
-                outcome.with("waves", json!(waves)).with("wave_count", waves.values().max().map_or(0, |last| last + 1));
-        }
-        findings.warnings.into_iter().for_each(|warning| outcome.warn(warning));
-        Ok(outcome)
+            (Some(clusters), None, restarts) => {
+                let waves = waves::order(&clusters, &restarts.unwrap_or_default());
+                let count = waves.values().max().map_or(0, |last| last + 1);
+                Outcome::new(false).with("waves", waves).with("wave_count", count)
+            }
+            (None, ..) => {
+                let inventory = Inventory {
+                    groups: params.groups.unwrap_or_default(),
+                    hosts: params.hosts.unwrap_or_default(),
+                    play_hosts: params.play_hosts.unwrap_or_default(),
+                    pki_dir: params.pki_dir.unwrap_or_default(),
+                };
+                let clusters = identity::clusters(&inventory, &mut findings);
+                report(&findings, ErrorKind::InvalidOption)?;
+                let hosts = identity::hosts(&inventory, &clusters);
+                Outcome::new(false)
+                    .with("missing_authorities", identity::missing_authorities(&hosts))
+                    .with("clusters", &clusters)
+                    .with("hosts", hosts)
+                    .with("steps", steps)
+            }
+        };
+        Ok(Outcome { warnings: findings.warnings, ..outcome })
     }
 }
 
-fn report(findings: &Findings, kind: ansible_protocol::ErrorKind) -> Result<(), Failure> {
+fn report(findings: &Findings, kind: ErrorKind) -> Result<(), Failure> {
     if findings.problems.is_empty() {
         return Ok(());
     }

@@ -1,10 +1,10 @@
 //! What is safe to do with what was found. One rule per kind of danger; each names the host, the cause and the way on.
 
+use crate::Findings;
 use crate::identity::{Cluster, Member};
-use crate::{Findings, Params};
 use etcd_ops::version::{KNOWN, Version};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The part of `etcd_info`'s result that decides.
@@ -50,37 +50,53 @@ struct Case<'a> {
     live: Option<Live>,
     /// The id that a cluster founded from the inventory as it stands has.
     founding: String,
-    data_dirs: BTreeMap<&'a str, String>,
 }
 
-/// Judges every cluster, and says of each host whether it founds its cluster (`founds`) and which
-/// `initial-cluster-state` belongs into its configuration.
+/// What one host is about to be.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Situation {
+    /// Whether it is a founding member of its cluster.
+    founds: bool,
+    /// What belongs into its configuration.
+    initial_cluster_state: &'static str,
+}
+
+/// Each observed host's situation.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Situations(BTreeMap<String, Situation>);
+
+impl Situations {
+    /// The hosts that found a cluster.
+    pub(crate) fn founders(&self) -> Vec<&String> {
+        self.0.iter().filter(|(_, situation)| situation.founds).map(|(host, _)| host).collect()
+    }
+}
+
+/// Judges every cluster.
 pub(crate) fn judge(
-    params: &Params,
-    clusters: &[Cluster],
+    clusters: &BTreeMap<String, Cluster>,
     observed: &BTreeMap<String, Value>,
     findings: &mut Findings,
-) -> Value {
-    let mut situations = Map::new();
-    for cluster in clusters {
-        let case = Case::new(params, cluster, observed);
+) -> Situations {
+    let mut situations = Situations::default();
+    for cluster in clusters.values() {
+        let case = Case::new(cluster, observed);
         findings.problems.extend(case.problems());
         findings.warnings.extend(case.version_warnings());
         for (host, seen) in &case.seen {
             let founds = seen.data.state == "absent" && case.founds();
-            let state = if founds { "new" } else { "existing" };
-            situations.insert((*host).to_owned(), json!({ "founds": founds, "initial_cluster_state": state }));
+            let initial_cluster_state = if founds { "new" } else { "existing" };
+            situations.0.insert((*host).to_owned(), Situation { founds, initial_cluster_state });
         }
     }
-    situations.into()
+    situations
 }
 
 impl<'a> Case<'a> {
-    fn new(params: &'a Params, cluster: &'a Cluster, observed: &BTreeMap<String, Value>) -> Self {
+    fn new(cluster: &'a Cluster, observed: &BTreeMap<String, Value>) -> Self {
         let seen: BTreeMap<&str, Observed> = cluster
             .members
             .iter()
-            .filter(|member| params.play_hosts.contains(&member.host))
             .filter_map(|member| {
                 let value = observed.get(&member.host)?.clone();
                 Some((member.host.as_str(), serde_json::from_value(value).ok()?))
@@ -89,25 +105,18 @@ impl<'a> Case<'a> {
         // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
         let views = || seen.values().filter_map(|seen| seen.cluster.clone());
         let live = views().find(|live| live.leader.is_some());
-        let data_dirs = cluster
-            .members
-            .iter()
-            .map(|member| {
-                let named = params.hosts.get(&member.host).and_then(|variables| variables.get("data")?.as_str());
-                (member.host.as_str(), named.unwrap_or("/data/etcd").to_owned())
-            })
-            .collect();
         let ids: Vec<u64> = cluster
             .members
             .iter()
             .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
             .collect();
         let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
-        Self { cluster, seen, live, founding, data_dirs }
+        Self { cluster, seen, live, founding }
     }
 
     fn data_dir(&self, host: &str) -> &str {
-        self.data_dirs.get(host).map_or("/data/etcd", String::as_str)
+        let member = self.cluster.members.iter().find(|member| member.host == host);
+        member.map_or("", |member| member.data_dir.as_str())
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Member> {

@@ -1,6 +1,6 @@
 //! The option table and documentation.
 
-use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
+use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Rule, Support};
 
 pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     name: "etcd_inventory",
@@ -11,21 +11,26 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         "Every problem of every host is reported in one message.",
     ],
     options: &[
-        Opt::new("groups", Kind::Dict, &["The inventory groups named by C(etcd_cluster), each with its hosts."]).required(),
+        Opt::new("groups", Kind::Dict, &["The inventory groups named by C(etcd_cluster), each with its hosts."]),
         Opt::new(
             "hosts",
             Kind::Dict,
-            &["The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(token), and C(default_password), whether nobody chose the root password."],
-        )
-        .required(),
-        Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]).required(),
-        Opt::new("observed", Kind::Dict, &["What M(quorum.etcd.etcd_info) found on each host that answered."]),
+            &["The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(token), C(pki_dir), and C(default_password), whether nobody chose the root password."],
+        ),
+        Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]),
+        Opt::new("pki_dir", Kind::Path, &["The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."]),
+        Opt::new("clusters", Kind::Dict, &["The clusters, as an earlier call returned them; instead of O(groups), O(hosts) and O(play_hosts)."]),
+        Opt::new("run_tags", Kind::List(&Kind::Str), &["The tags the run was started with."]).default(Default::Strs(&["all"])),
+        Opt::new("skip_tags", Kind::List(&Kind::Str), &["The tags the run was told to skip."]).default(Default::Strs(&[])),
+        Opt::new(
+            "observed",
+            Kind::Dict,
+            &["What M(quorum.etcd.etcd_info) found on each host that answered. Where the run starts no members, what is unsafe to start is only warned of."],
+        ),
         Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
-        Opt::new("launching", Kind::Bool, &["Whether members are started afterwards. Where not, what is unsafe to start is only warned of."])
-            .default(Default::Bool(true)),
     ],
     fragments: &[],
-    rules: &[],
+    rules: &[Rule::RequiredTogether(&["groups", "hosts", "play_hosts"]), Rule::RequiredOneOf(&["groups", "clusters"])],
     check_mode: Support::Full,
     diff_mode: Support::NotApplicable,
     notes: &[],
@@ -41,9 +46,18 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
   run_once: true
 ",
     returns: &[
-        Ret::new("clusters", "dict", "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(token)."),
-        Ret::new("hosts", "dict", "Each host: C(name), C(address), C(client_url), C(peer_url), and C(endpoints) with its own first."),
+        Ret::new("clusters", "dict", "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(token).")
+            .when("O(groups) is given"),
+        Ret::new(
+            "hosts",
+            "dict",
+            "Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and C(ca_certificate).",
+        )
+        .when("O(groups) is given"),
+        Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
+        Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(launch).").when("O(groups) is given"),
         Ret::new("situations", "dict", "Each observed host: C(founds) and C(initial_cluster_state).").when("O(observed) is given"),
+        Ret::new("founders", "list", "The hosts that found a cluster.").when("O(observed) is given"),
         Ret::new("waves", "dict", "The wave in which each host restarts, counted from 0.").when("O(restarts) is given"),
         Ret::new("wave_count", "int", "How many waves there are.").when("O(restarts) is given"),
     ],

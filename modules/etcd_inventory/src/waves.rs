@@ -15,9 +15,12 @@ pub(crate) struct Restart {
 }
 
 /// The wave of each host that restarts, counted from 0.
-pub(crate) fn order(clusters: &[Cluster], restarts: &BTreeMap<String, Restart>) -> BTreeMap<String, usize> {
+pub(crate) fn order(
+    clusters: &BTreeMap<String, Cluster>,
+    restarts: &BTreeMap<String, Restart>,
+) -> BTreeMap<String, usize> {
     let mut waves = BTreeMap::new();
-    for cluster in clusters {
+    for cluster in clusters.values() {
         let mut due: Vec<(bool, &str)> = cluster
             .members
             .iter()

@@ -1,5 +1,7 @@
 //! The module's judgement, through its public interface: inventories and observations in, results or refusals out.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
+
 use ansible_protocol::{Context, Failure, Module, Outcome};
 use etcd_inventory::EtcdInventory;
 use etcd_ops::datadir::{founding_cluster_id, founding_member_id};
@@ -52,11 +54,12 @@ fn live(started: [bool; 3]) -> Value {
     json!({ "id": cluster_id(), "leader": format!("{:x}", member_id(0)), "members": members })
 }
 
+/// Both calls of a run: naming, then judging.
 fn judged(mut inventory: Value, observed: &[(&str, Value)]) -> Result<Outcome, Failure> {
+    let run_tags = inventory.as_object_mut().unwrap().remove("run_tags").unwrap_or_else(|| json!(["all"]));
     let observed: serde_json::Map<String, Value> =
         observed.iter().map(|(host, value)| ((*host).to_owned(), value.clone())).collect();
-    inventory["observed"] = observed.into();
-    run(inventory)
+    run(json!({ "clusters": run(inventory)?.values["clusters"], "observed": observed, "run_tags": run_tags }))
 }
 
 fn refused(result: Result<Outcome, Failure>, parts: &[&str]) {
@@ -216,7 +219,7 @@ fn an_old_version_is_refused_and_a_new_one_warned_of() {
 #[test]
 fn what_is_unsafe_to_start_only_warns_where_nothing_is_started() {
     let mut inventory = three();
-    inventory["launching"] = json!(false);
+    inventory["run_tags"] = json!(["etcd_conf"]);
     inventory["play_hosts"] = json!([HOSTS[0]]);
     assert_eq!(judged(inventory, &[(HOSTS[0], fresh())]).unwrap().warnings.len(), 1);
 }
@@ -274,13 +277,12 @@ proptest! {
     /// Waves touch at most one member of a cluster each, followers before the leader, and nobody without need.
     #[test]
     fn waves_keep_to_one_member_of_each_cluster(needed in proptest::collection::vec(any::<bool>(), 3), leader in 0usize..3) {
-        let mut inventory = three();
         let restarts: serde_json::Map<String, Value> = (0..3)
             .map(|index| (HOSTS[index].to_owned(), json!({
                 "restart_needed": if needed[index] { vec!["log-level"] } else { vec![] }, "is_leader": index == leader })))
             .collect();
-        inventory["restarts"] = restarts.into();
-        let outcome = run(inventory).unwrap();
+        let clusters = run(three()).unwrap().values["clusters"].clone();
+        let outcome = run(json!({ "clusters": clusters, "restarts": restarts })).unwrap();
         let waves = outcome.values["waves"].as_object().unwrap();
         let mut numbers: Vec<u64> = waves.values().map(|wave| wave.as_u64().unwrap()).collect();
         numbers.sort_unstable();

@@ -3,6 +3,8 @@
 //! Started means that the member serves, not that a port is open. A restart happens only when there is something to
 //! pick up, only while every other voter serves, and only after leadership has been moved away.
 
+/// What the tasks before this one would have written.
+mod predicted;
 /// Restarting one member while the cluster goes on.
 mod restart;
 /// The option table and documentation.
@@ -52,7 +54,7 @@ pub struct Params {
     ca_file: PathBuf,
     runtime_dir: PathBuf,
     force: bool,
-    predicted: Vec<String>,
+    predicted: Vec<predicted::Written>,
 }
 
 /// The unit as it is, and what is to be done to it.
@@ -117,9 +119,8 @@ fn plan(params: &Params, unit: Unit, context: &Context) -> Plan {
     };
     let mut pending = running::pending(&files, &unit);
     if context.check_mode && unit.is_running() {
-        pending.extend(
-            params.predicted.iter().filter(|predicted| !pending.contains(predicted)).cloned().collect::<Vec<_>>(),
-        );
+        let more: Vec<String> = params.predicted.iter().flat_map(|written| written.pending(&unit)).collect();
+        pending.extend(more.into_iter().filter(|key| !pending.contains(key)).collect::<Vec<_>>());
     }
     let steps = steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty());
     Plan { unit, pending, steps }

@@ -36,7 +36,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."]).default(Default::Str("/etc/etcd/ca.crt")),
         Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
             .default(Default::Str("/run/etcd")),
-        Opt::new("predicted", Kind::List(&Kind::Str), &["In check mode, what earlier tasks of the preview would have written for a restart to pick up."])
+        Opt::new("predicted", Kind::List(&Kind::Dict), &["In check mode, the results of the M(quorum.etcd.etcd_conf) and M(quorum.etcd.etcd_cert) tasks before this one."])
             .default(Default::Strs(&[])),
         Opt::new("force", Kind::Bool, &["Restart or stop even where the guard refuses."]).default(Default::Bool(false)),
     ],
