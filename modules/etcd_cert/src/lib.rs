@@ -72,8 +72,10 @@ impl Module for EtcdCert {
             }
             State::Present => {
                 let given = present::Given { certificate: params.certificate(), authorities: params.ca_certificate() };
+                // Whether it is time to renew was for `requested` to say.
+                let wanted = decide::Wanted { renew_before_days: 0, ..params.wanted()? };
                 let (files, warning) = params.files(context)?;
-                let mut outcome = present::run(&given, &params.wanted()?, &files, now, context)?;
+                let mut outcome = present::run(&given, &wanted, &files, now, context)?;
                 outcome.warnings.extend(warning);
                 Ok(outcome)
             }

@@ -64,7 +64,9 @@ impl Params {
                 problems.push(format!("{name} must be from 1 to {MOST_DAYS}, got {days}"));
             }
         }
-        if !(0..self.validity_days.max(1)).contains(&self.renew_before_days) {
+        // Only here does the period before the end matter; elsewhere it would be judged against a default.
+        let asks = self.state == State::Requested;
+        if asks && !(0..self.validity_days.max(1)).contains(&self.renew_before_days) {
             let (days, validity) = (self.renew_before_days, self.validity_days);
             problems
                 .push(format!("renew_before_days must be from 0 to less than validity_days ({validity}), got {days}"));

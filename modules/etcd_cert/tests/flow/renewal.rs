@@ -258,3 +258,19 @@ fn wrong_options_are_named_together() {
         assert!(msg.contains(part), "{part}: {msg}");
     }
 }
+
+#[test]
+fn short_lives_and_defaults_do_not_get_in_each_others_way() {
+    let mut scene = Scene::new();
+    scene.set("validity_days", json!(30));
+    scene.set("renew_before_days", json!(10));
+    let csr = scene.requested().unwrap().values["csr"].clone();
+    // A playbook tells `signed` the one and `present` neither.
+    scene.extra.shift_remove("renew_before_days");
+    let certificate = scene.signed(&csr).unwrap().values["certificate"].clone();
+    scene.extra.clear();
+    scene.present(&certificate).unwrap();
+    std::fs::remove_file(scene.file("ca.crt")).unwrap();
+    let installed = scene.present(&Value::Null).unwrap();
+    assert!(installed.changed && installed.values["ca_changed"] == true);
+}
