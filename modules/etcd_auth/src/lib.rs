@@ -35,6 +35,9 @@ impl Module for EtcdAuth {
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
         let desired = params.desired()?;
+        if context.check_mode && params.predicted_new {
+            return predict(&Current::default(), &desired);
+        }
         block_on(run(&params, &desired, context))
     }
 }
@@ -43,23 +46,33 @@ async fn run(params: &Params, desired: &Desired, context: &Context) -> Result<Ou
     let session = Session::new(&params.connection)?;
     let mut client = observe::find(&session).await?;
     let before = observe::observe(&mut client, params, desired).await?;
-    let steps = plan::plan(&before, desired).map_err(|problems| params::invalid(&problems))?;
-    let changed = steps.iter().any(Step::changes);
-    let mut actions: Vec<String> = steps.iter().filter(|step| step.changes()).map(Step::to_string).collect();
-    let after = if context.check_mode || !changed {
-        steps.iter().fold(before.clone(), Current::after)
-    } else {
-        actions.clear();
-        let applied = apply::apply(&mut client, desired, &steps, session.deadline(), &mut actions).await;
-        applied.map_err(|failure| half_done(failure, &actions))?;
-        observe::read(&client, desired.enabled).await?
-    };
-    let mut outcome = Outcome::new(changed).with("auth", after.to_value()).with("actions", &actions);
-    outcome.diff.push(Diff::of("authentication", yaml(&before), yaml(&after)));
-    if let Some(warning) = unchecked(&before, desired) {
-        outcome.warn(warning);
+    if context.check_mode {
+        return predict(&before, desired);
     }
-    Ok(outcome)
+    let steps = plan::plan(&before, desired).map_err(|problems| params::invalid(&problems))?;
+    if !steps.iter().any(Step::changes) {
+        return predict(&before, desired);
+    }
+    let mut actions = Vec::new();
+    let applied = apply::apply(&mut client, desired, &steps, session.deadline(), &mut actions).await;
+    applied.map_err(|failure| half_done(failure, &actions))?;
+    let after = observe::read(&client, desired.enabled).await?;
+    Ok(outcome(&before, &after, desired, &actions))
+}
+
+/// What the steps would make of what is.
+fn predict(before: &Current, desired: &Desired) -> Result<Outcome, Failure> {
+    let steps = plan::plan(before, desired).map_err(|problems| params::invalid(&problems))?;
+    let actions: Vec<String> = steps.iter().filter(|step| step.changes()).map(Step::to_string).collect();
+    let after = steps.iter().fold(before.clone(), Current::after);
+    Ok(outcome(before, &after, desired, &actions))
+}
+
+fn outcome(before: &Current, after: &Current, desired: &Desired, actions: &[String]) -> Outcome {
+    let mut outcome = Outcome::new(!actions.is_empty()).with("auth", after.to_value()).with("actions", actions);
+    outcome.diff.push(Diff::of("authentication", yaml(before), yaml(after)));
+    outcome.warnings.extend(unchecked(before, desired));
+    outcome
 }
 
 /// A failure in the middle says what was done before it: the next run goes on from there.

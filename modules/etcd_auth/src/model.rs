@@ -28,7 +28,7 @@ pub(crate) struct User {
 }
 
 /// What a cluster's authentication is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Current {
     pub(crate) enabled: bool,
     pub(crate) users: BTreeMap<String, User>,

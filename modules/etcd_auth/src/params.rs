@@ -20,6 +20,7 @@ pub struct Params {
     purge_roles: bool,
     purge_grants: bool,
     purge_permissions: bool,
+    pub(crate) predicted_new: bool,
 }
 
 #[derive(Debug, Deserialize)]

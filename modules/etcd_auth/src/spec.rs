@@ -93,6 +93,12 @@ const OPTIONS: &[Opt] = &[
     .default(Default::Bool(false)),
     Opt::new("purge_permissions", Kind::Bool, &["Take from each of O(roles) the permissions that are not listed."])
         .default(Default::Bool(false)),
+    Opt::new(
+        "predicted_new",
+        Kind::Bool,
+        &["In check mode, that earlier tasks of the preview would have made the cluster: there is none to look at."],
+    )
+    .default(Default::Bool(false)),
 ];
 
 pub(crate) const SPEC: ModuleSpec = ModuleSpec {

@@ -1,4 +1,4 @@
-use super::{actions, can_log_in, converge, ok, single};
+use super::{actions, call, can_log_in, converge, ok, single};
 use etcd_testbed::{Cluster, Options, Version, versions};
 use serde_json::json;
 
@@ -21,6 +21,29 @@ fn enabling_on_a_fresh_cluster_and_disabling_again() {
         assert_eq!(actions(&done), ["disable authentication"]);
         cluster.etcdctl_as(None, &["put", "key", "value"]).unwrap();
     }
+}
+
+/// The preview of the run that makes the cluster: there is nothing to ask, not even certificates to ask with.
+#[test]
+fn the_preview_of_a_cluster_that_is_still_to_be_made() {
+    let cluster = single(Version::V3_6);
+    let mut wish = json!({
+        "root_password": "S3cret!",
+        "roles": [{ "name": "app", "permissions": [{ "permission": "read", "key": "/app/", "prefix": true }] }],
+        "users": [{ "name": "app", "password": "s3cret", "roles": ["app"] }],
+    });
+    let done = converge(&cluster, &wish);
+    wish["_ansible_check_mode"] = true.into();
+    wish["predicted_new"] = true.into();
+    wish["endpoints"] = json!(["https://127.0.0.1:1"]);
+    wish["ca_cert"] = "/nonexistent/ca.crt".into();
+    let predicted = ok(&cluster, &wish);
+    for part in ["changed", "auth", "actions", "diff"] {
+        assert_eq!(predicted[part], done[part], "{part}");
+    }
+    // Only a preview may believe that.
+    wish["_ansible_check_mode"] = false.into();
+    assert!(call(&cluster, &wish).is_err());
 }
 
 #[test]
