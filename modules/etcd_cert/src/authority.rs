@@ -80,15 +80,16 @@ pub(crate) fn ensure(request: &Request<'_>, context: &Context) -> Result<Outcome
 fn ensure_one(dir: &Path, request: &Request<'_>, context: &Context) -> Result<(Option<Authority>, bool), Failure> {
     if context.check_mode {
         let _lock = lock(dir)?;
-        let found = if dir.join(STAGING).exists() { None } else { load(dir, request.now)? };
+        let found = load(dir, request.now)?;
         let made = found.is_none();
         return Ok((found, made));
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| unwritable(dir, &error))?;
     let _lock = lock(dir)?;
+    let half_made = is_half_made(dir);
     settle(dir)?;
     if let Some(found) = load(dir, request.now)? {
-        return Ok((Some(found), false));
+        return Ok((Some(found), half_made));
     }
     make(dir, request)?;
     let made = load(dir, request.now)?;
@@ -98,9 +99,6 @@ fn ensure_one(dir: &Path, request: &Request<'_>, context: &Context) -> Result<(O
 /// Loads the authority for signing.
 pub(crate) fn open(dir: &Path, now: Timestamp) -> Result<Option<Authority>, Failure> {
     let _lock = lock(dir)?;
-    if dir.join(STAGING).exists() {
-        return Ok(None);
-    }
     load(dir, now)
 }
 
@@ -114,6 +112,11 @@ fn lock(dir: &Path) -> Result<Option<File>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::io(format!("open the CA directory {}", dir.display()), error)),
     }
+}
+
+/// Whether a killed run left less than a pair. Each file is whole once it has its name, so two of them are a pair.
+fn is_half_made(dir: &Path) -> bool {
+    dir.join(STAGING).exists() && !(dir.join(KEY).exists() && dir.join(CERTIFICATE).exists())
 }
 
 /// Finishes or discards what a killed run left.
@@ -169,7 +172,7 @@ fn unwritable(dir: &Path, error: &io::Error) -> Failure {
 
 /// The authority in the directory; none when neither file is there.
 fn load(dir: &Path, now: Timestamp) -> Result<Option<Authority>, Failure> {
-    if dir.join(STAGING).exists() {
+    if is_half_made(dir) {
         return Ok(None);
     }
     let refuse = |problem| {

@@ -20,8 +20,7 @@ fn half_made(scene: &Scene, linked: &[&str], staged: &[&str]) {
 #[test]
 fn a_half_made_authority_is_never_used_and_always_recovered() {
     let both = ["ca.key", "ca.crt"];
-    let cases: [(&[&str], &[&str]); 5] =
-        [(&[], &[]), (&[], &both[..1]), (&[], &both), (&both[..1], &both), (&both, &both)];
+    let cases: [(&[&str], &[&str]); 4] = [(&[], &[]), (&[], &both[..1]), (&[], &both), (&both[..1], &both)];
     for (linked, staged) in cases {
         let mut scene = Scene::new();
         half_made(&scene, linked, staged);
@@ -33,11 +32,24 @@ fn a_half_made_authority_is_never_used_and_always_recovered() {
         scene.check = false;
         let csr = json!("x");
         assert!(scene.signed(&csr).unwrap_err().msg.contains("there is no CA in"), "not to be signed with");
-        scene.authority().unwrap();
+        assert!(scene.authority().unwrap().changed);
         assert!(!scene.ca_file(".ca.quorum-new").exists());
         scene.converge();
         assert!(!scene.converge().1, "{linked:?} {staged:?}");
     }
+}
+
+#[test]
+fn a_whole_authority_is_used_whatever_lies_beside_it() {
+    let scene = Scene::new();
+    let both = ["ca.key", "ca.crt"];
+    half_made(&scene, &both, &both);
+    let csr = scene.requested().unwrap().values["csr"].clone();
+    assert!(scene.signed(&csr).unwrap().changed);
+    half_made(&scene, &both, &both);
+    assert!(scene.signed(&csr).unwrap().changed);
+    assert!(!scene.authority().unwrap().changed);
+    assert!(!scene.ca_file(".ca.quorum-new").exists());
 }
 
 #[test]
