@@ -1,7 +1,7 @@
 //! The generated files: a stub for each module, documentation fragments, and the routing of modules to the native
 //! runner. All come from the option tables; they are committed, and a test fails when one is stale.
 
-use crate::root;
+use crate::{readme, root};
 use ansible_protocol::{Entry, doc};
 use anyhow::{Context, Result, bail};
 use quorum_etcd::MODULES;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Writes what differs.
 pub(crate) fn write() -> Result<()> {
-    for (path, text) in generated() {
+    for (path, text) in generated()? {
         let path = root().join(path);
         if std::fs::read_to_string(&path).ok().as_deref() != Some(&text) {
             if let Some(parent) = path.parent() {
@@ -25,7 +25,7 @@ pub(crate) fn write() -> Result<()> {
 
 /// Fails when a committed file differs from what the tables say, or belongs to a module that is gone.
 pub(crate) fn check() -> Result<()> {
-    let files = generated();
+    let files = generated()?;
     let mut stale: Vec<String> = files
         .iter()
         .filter(|(path, text)| std::fs::read_to_string(root().join(path)).ok().as_deref() != Some(text.as_str()))
@@ -45,7 +45,7 @@ pub(crate) fn check() -> Result<()> {
     bail!("stale, run cargo xtask docs: {}", stale.join(", "))
 }
 
-fn generated() -> BTreeMap<PathBuf, String> {
+fn generated() -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     for entry in MODULES {
         let name = entry.spec.name;
@@ -57,7 +57,8 @@ fn generated() -> BTreeMap<PathBuf, String> {
     }
     files.insert("collection/plugins/doc_fragments/native.py".into(), doc::native_fragment());
     files.insert("collection/meta/runtime.yml".into(), runtime(MODULES));
-    files
+    files.insert("README.md".into(), readme::text()?);
+    Ok(files)
 }
 
 /// `meta/runtime.yml`: the action group, and the runner that serves every module.

@@ -6,6 +6,8 @@ mod check;
 mod docs;
 /// Building the executable, and what must hold of it.
 mod executable;
+/// The tables of the README.
+mod readme;
 /// Assembling the collection.
 mod stage;
 

@@ -111,7 +111,7 @@ options:
           range_end:
             description:
               - >-
-                The key after the last one of the range; a zero byte, V("\0"), means all keys from
+                The key after the last one of the range; a single zero byte means all keys from
                 O(roles[].permissions[].key) on.
             type: str
           prefix:
@@ -370,7 +370,9 @@ def main():
                 "default": 3,
             },
         },
-        required_together=[["client_cert", "client_key"]],
+        required_together=[
+            ["client_cert", "client_key"],
+        ],
         supports_check_mode=True,
     )
     module.fail_json(

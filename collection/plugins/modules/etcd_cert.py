@@ -205,8 +205,8 @@ EXAMPLES = r"""
 RETURN = r"""
 authorities:
   description: >-
-  For each directory of O(ca_dirs) its C(certificate) (PEM; null when check mode predicts a new one),
-  C(not_after), C(fingerprint_sha256), and whether it was C(made).
+    For each directory of O(ca_dirs) its C(certificate) (PEM; null when check mode predicts a new one),
+    C(not_after), C(fingerprint_sha256), and whether it was C(made).
   type: dict
   returned: "state is authority"
 needed:
@@ -220,7 +220,9 @@ reasons:
   returned: "state is requested"
   elements: str
 csr:
-  description: "The signing request in PEM. Null when none is needed, and in check mode when a new key would be made for it."
+  description: >-
+    The signing request in PEM. Null when none is needed, and in check mode when a new key would be made for
+    it.
   type: str
   returned: "state is requested"
 new_key:
@@ -229,8 +231,8 @@ new_key:
   returned: "state is requested"
 certificate:
   description: >-
-  With O(state=signed) the issued certificate in PEM; with O(state=requested) and O(state=present) the facts
-  of the one on the host, or null.
+    With O(state=signed) the issued certificate in PEM; with O(state=requested) and O(state=present) the facts
+    of the one on the host, or null.
   type: raw
   returned: "state is not authority"
   contains:
@@ -401,7 +403,11 @@ def main():
                 "default": False,
             },
         },
-        required_if=[["state", "authority", ["ca_dirs"]], ["state", "requested", ["common_name", "subject_alt_names"]], ["state", "signed", ["ca_dir", "common_name", "subject_alt_names"]]],
+        required_if=[
+            ["state", "authority", ["ca_dirs"]],
+            ["state", "requested", ["common_name", "subject_alt_names"]],
+            ["state", "signed", ["ca_dir", "common_name", "subject_alt_names"]],
+        ],
         supports_check_mode=True,
     )
     module.fail_json(

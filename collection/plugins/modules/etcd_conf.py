@@ -355,7 +355,9 @@ def main():
                 "default": False,
             },
         },
-        required_one_of=[["config", "files", "directories"]],
+        required_one_of=[
+            ["config", "files", "directories"],
+        ],
         supports_check_mode=True,
     )
     module.fail_json(

@@ -115,8 +115,8 @@ etcd:
       returned: success
     data:
       description: >-
-      The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id),
-      C(cluster_id) and C(had_leader).
+        The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has
+        C(member_id), C(cluster_id) and C(had_leader).
       type: dict
       returned: success
     pending:
@@ -130,8 +130,8 @@ etcd:
       returned: success
     cluster:
       description: >-
-      The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
-      and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.
+        The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
+        and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.
       type: dict
       returned: success
     cluster_error:

@@ -95,8 +95,8 @@ clusters:
   returned: "O(groups) is given"
 hosts:
   description: >-
-  Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and
-  C(ca_certificate).
+    Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and
+    C(ca_certificate).
   type: dict
   returned: "O(groups) is given"
 missing_authorities:
@@ -166,8 +166,12 @@ def main():
                 "type": "dict",
             },
         },
-        required_together=[["groups", "hosts", "play_hosts"]],
-        required_one_of=[["groups", "clusters"]],
+        required_together=[
+            ["groups", "hosts", "play_hosts"],
+        ],
+        required_one_of=[
+            ["groups", "clusters"],
+        ],
         supports_check_mode=True,
     )
     module.fail_json(

@@ -287,12 +287,14 @@ mod tests {
 
     #[test]
     fn a_value_is_a_secret_where_the_option_beside_it_says_so() {
-        let option = Opt::new("files", Kind::List(&Kind::Dict), &["x"]).suboptions(const {
-            &[
-                Opt::new("content", Kind::Str, &["x"]).no_log_if("sensitive"),
-                Opt::new("sensitive", Kind::Bool, &["x"]),
-            ]
-        });
+        let option = Opt::new("files", Kind::List(&Kind::Dict), &["x"]).suboptions(
+            const {
+                &[
+                    Opt::new("content", Kind::Str, &["x"]).no_log_if("sensitive"),
+                    Opt::new("sensitive", Kind::Bool, &["x"]),
+                ]
+            },
+        );
         let files = json!([{ "content": "deep", "sensitive": "yes" }, { "content": "open", "sensitive": false }]);
         let mut check = Check::default();
         check.learn_secrets(&option, json!({ "files": files }).as_object().unwrap());

@@ -362,7 +362,8 @@ pub fn yaml(value: &Value, depth: usize) -> String {
             entries.iter().fold(String::new(), |text, (key, entry)| match entry {
                 Value::Object(inner) if !inner.is_empty() => format!("{text}{pad}{key}:\n{}", yaml(entry, depth + 1)),
                 Value::Array(inner) if !inner.is_empty() => format!("{text}{pad}{key}:\n{}", yaml(entry, depth + 1)),
-                _ => format!("{text}{pad}{key}: {}", yaml(entry, depth)),
+                // A folded scalar is indented more than its key.
+                _ => format!("{text}{pad}{key}: {}", yaml(entry, depth + 1)),
             })
         }
         Value::Array(items) if !items.is_empty() => items
@@ -413,6 +414,10 @@ fn python(value: &Value, depth: usize) -> String {
             });
             format!("{{\n{lines}{end}}}")
         }
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_array) => {
+            let lines = items.iter().fold(String::new(), |text, item| format!("{text}{pad}{},\n", python(item, depth)));
+            format!("[\n{lines}{end}]")
+        }
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(|item| python(item, depth)).collect();
             format!("[{}]", items.join(", "))
@@ -433,9 +438,9 @@ mod tests {
     #[test]
     fn long_texts_are_folded() {
         let text = "word ".repeat(40);
-        let yaml = yaml(&json!({ "a": [text] }), 0);
+        let yaml = yaml(&json!({ "a": [text], "b": text }), 0);
         assert!(yaml.lines().all(|line| line.len() <= WIDTH), "{yaml}");
-        assert!(yaml.starts_with("a:\n  - >-\n    word word"), "{yaml}");
+        assert!(yaml.starts_with("a:\n  - >-\n    word word") && yaml.contains("\nb: >-\n  word"), "{yaml}");
     }
 
     #[test]

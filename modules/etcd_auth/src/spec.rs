@@ -39,7 +39,7 @@ const PERMISSION: &[Opt] = &[
         "range_end",
         Kind::Str,
         &[
-            "The key after the last one of the range; a zero byte, V(\"\\0\"), means all keys from O(roles[].permissions[].key) on.",
+            "The key after the last one of the range; a single zero byte means all keys from O(roles[].permissions[].key) on.",
         ],
     ),
     Opt::new("prefix", Kind::Bool, &["All keys that begin with the key; all keys when that is empty."])
