@@ -3,7 +3,7 @@
 
 /// The keys of etcd's configuration file, by version.
 pub mod catalogue;
-/// Connecting to one member, logging in, and telling its errors apart.
+/// Connecting to one member, and logging in.
 pub mod client;
 /// etcd's configuration file: reading it, and comparing two of them.
 pub mod config;
@@ -11,6 +11,8 @@ pub mod config;
 pub mod connection;
 /// What a data directory says of the member it belongs to.
 pub mod datadir;
+/// Telling a member's errors apart.
+mod errors;
 /// Writing files so that they are never torn, and owners and modes.
 pub mod files;
 /// Rules that keep a cluster's quorum.
