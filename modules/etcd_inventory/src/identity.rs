@@ -2,6 +2,7 @@
 
 use crate::Findings;
 use ansible_protocol::{Object, nearest};
+use etcd_ops::catalogue::{self, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,9 +97,9 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
             continue;
         };
         findings.problems.extend(outsiders(params, &name, hosts));
+        findings.problems.extend(hosts.iter().flat_map(|host| config_problems(host, params.hosts.get(host))));
         let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
-        let token =
-            hosts.iter().find_map(|host| text(params.hosts.get(host)?, "token")).unwrap_or_else(|| name.clone());
+        let token = hosts.iter().find_map(|host| token(params.hosts.get(host)?)).unwrap_or_else(|| name.clone());
         let cluster = Cluster::new(name.clone(), token, members);
         findings.problems.extend(duplicates(&cluster));
         findings.warnings.extend(advice(params, &cluster));
@@ -192,6 +193,11 @@ fn text(variables: &Object, name: &str) -> Option<String> {
     }
 }
 
+/// The `initial-cluster-token` a host asks for.
+fn token(variables: &Object) -> Option<String> {
+    variables.get("config_extra")?.get("initial-cluster-token")?.as_str().map(ToOwned::to_owned)
+}
+
 fn sequence(host: &str, variables: &Object) -> Result<u32, String> {
     let example = format!("write {host}: {{ etcd_seq: 1 }} with a number of its own for each member");
     let Some(given) = text(variables, "seq") else { return Err(format!("etcd_seq is not set on {host}: {example}")) };
@@ -235,6 +241,24 @@ fn init(host: &str, variables: &Object) -> Result<bool, String> {
             Err(format!("etcd_init of {host} is {other:?}, neither new nor existing{hint}"))
         }
     }
+}
+
+/// Keys of `etcd_config_extra` that etcd would ignore, and values it would not take. Without `etcd_version` any version
+/// may be meant; what the installed one makes of them is for `etcd_conf` to say.
+fn config_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
+    let Some(extra) = variables.and_then(|variables| variables.get("config_extra")).filter(|extra| !extra.is_null())
+    else {
+        return Vec::new();
+    };
+    let Value::Object(extra) = extra else {
+        return vec![format!("etcd_config_extra of {host} is {extra}, not a mapping of etcd's keys to values")];
+    };
+    let version = variables.and_then(|variables| text(variables, "version")?.parse().ok());
+    catalogue::check(version, &catalogue::normalise(extra))
+        .into_iter()
+        .filter(|problem| problem.severity == Severity::Refusal)
+        .map(|problem| format!("etcd_config_extra of {host}: {}", problem.message))
+        .collect()
 }
 
 fn duplicates(cluster: &Cluster) -> Vec<String> {

@@ -115,6 +115,29 @@ fn two_members_cannot_share_a_number_or_an_address() {
 }
 
 #[test]
+fn a_key_no_etcd_knows_is_found_before_any_host_is_touched() {
+    let extra =
+        json!({ "quota-backend-byte": 1, "peer-transport-security": { "cert": "x" }, "snapshot-count": "many" });
+    let hosts = inventory(&[(HOSTS[0], json!({ "seq": 1, "config_extra": extra })), (HOSTS[1], json!({ "seq": 2 }))]);
+    refused(
+        run(hosts),
+        &[
+            "etcd_config_extra of 10.0.0.1: quota-backend-byte is unknown",
+            "did you mean quota-backend-bytes?",
+            "peer-transport-security.cert is unknown",
+            "snapshot-count",
+        ],
+    );
+}
+
+#[test]
+fn a_token_of_its_own_founds_another_cluster() {
+    let with =
+        |token: &str| inventory(&[(HOSTS[0], json!({ "seq": 1, "config_extra": { "initial-cluster-token": token } }))]);
+    assert_eq!(run(with("blue")).unwrap().values["clusters"]["etcd"]["token"], "blue");
+}
+
+#[test]
 fn an_even_cluster_and_the_default_password_are_warned_of() {
     let hosts = inventory(&[("10.0.0.1", json!({"seq": 1, "default_password": "True"})), ("::2", json!({"seq": 2}))]);
     let outcome = run(hosts).unwrap();
