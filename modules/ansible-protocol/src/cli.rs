@@ -2,10 +2,12 @@
 //! collection's action plugin, arguments on standard input); people may call both by hand.
 
 use crate::{Entry, ErrorKind, Failure, Masker, Object, args, doc, read_arguments};
-use clap::{Arg, ArgAction, Command};
+use clap::error::ErrorKind as Usage;
+use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::Value;
+use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,10 +20,9 @@ pub fn main(executable: &'static str, version: &'static str, modules: &'static [
     std::panic::set_hook(Box::new(|info| {
         print(panic_failure(&info.to_string()).into_object());
     }));
-    let mut words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let called_as = words.first().and_then(|word| Path::new(word).file_stem()?.to_str()).unwrap_or_default().to_owned();
-    let find = |name: &str| modules.iter().find(|entry| entry.spec.name == name);
-    if let Some(entry) = find(&called_as) {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let find = |name: &OsStr| modules.iter().find(|entry| name == entry.spec.name);
+    if let Some(entry) = words.first().and_then(|word| find(Path::new(word).file_stem()?)) {
         return run_words(entry, version, words);
     }
     if let Some(entry) = words.get(1).and_then(|name| find(name)) {
@@ -31,18 +32,24 @@ pub fn main(executable: &'static str, version: &'static str, modules: &'static [
     overview(executable, version, modules, &words)
 }
 
-fn overview(executable: &'static str, version: &'static str, modules: &[Entry], words: &[String]) -> ExitCode {
+fn overview(executable: &'static str, version: &'static str, modules: &[Entry], words: &[OsString]) -> ExitCode {
     let subcommands = modules.iter().map(|entry| Command::new(entry.spec.name).about(entry.spec.summary));
-    let command = Command::new(executable)
+    let mut command = Command::new(executable)
         .version(version)
         .about("The Ansible modules of quorum.etcd in one executable")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommands(subcommands);
-    match command.try_get_matches_from(words) {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => usage(&error),
+    match (command.try_get_matches_from_mut(words), words.get(1)) {
+        (Ok(_), _) => ExitCode::SUCCESS,
+        (Err(error), Some(name)) if error.kind() == Usage::InvalidSubcommand => {
+            let name = name.to_string_lossy();
+            let near = args::nearest(&name, modules.iter().map(|entry| entry.spec.name));
+            let hint = near.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+            usage(&command.error(Usage::InvalidSubcommand, format!("there is no module {name}{hint}")))
+        }
+        (Err(error), _) => usage(&error),
     }
 }
 
@@ -52,7 +59,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-fn run_words(entry: &Entry, version: &'static str, words: Vec<String>) -> ExitCode {
+fn run_words(entry: &Entry, version: &'static str, words: Vec<OsString>) -> ExitCode {
     let command = Command::new(entry.spec.name)
         .version(version)
         .about(entry.spec.summary)
@@ -62,6 +69,7 @@ fn run_words(entry: &Entry, version: &'static str, words: Vec<String>) -> ExitCo
         .arg(
             Arg::new("arguments")
                 .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
                 .help("The options as a JSON object; - reads standard input")
                 .required_unless_present("doc"),
         );
@@ -72,29 +80,33 @@ fn run_words(entry: &Entry, version: &'static str, words: Vec<String>) -> ExitCo
     if matches.get_flag("doc") {
         return write_out(&doc::documentation(entry.spec));
     }
-    let source = matches.get_one::<String>("arguments").map(String::as_str).unwrap_or_default();
-    let outcome = read_json(source).and_then(|given| run(entry, given));
-    let failed = outcome.is_err();
-    print(outcome.unwrap_or_else(Failure::into_object));
-    ExitCode::from(u8::from(failed))
+    let source = matches.get_one::<PathBuf>("arguments").map_or(Path::new("-"), PathBuf::as_path);
+    let object = read_json(source).and_then(|given| run(entry, given)).unwrap_or_else(Failure::into_object);
+    let failed = object.contains_key("failed");
+    let written = print(object);
+    if failed { ExitCode::FAILURE } else { written }
 }
 
-fn read_json(source: &str) -> Result<Object, Failure> {
+fn read_json(source: &Path) -> Result<Object, Failure> {
     let mut text = String::new();
     let (name, read) = if source == "-" {
-        ("standard input", std::io::stdin().lock().read_to_string(&mut text))
+        ("standard input".into(), std::io::stdin().lock().read_to_string(&mut text))
     } else {
-        (source, std::fs::File::open(source).and_then(|mut file| file.read_to_string(&mut text)))
+        let read = std::fs::File::open(source).and_then(|mut file| file.read_to_string(&mut text));
+        (source.to_string_lossy(), read)
     };
     read.map_err(|error| Failure::io(format!("read the options from {name}"), error))?;
-    let hint = "give the options as one JSON object";
+    let refuse = |what: &str| {
+        Err(Failure::invalid_option(format!("{name} does not hold {what}: give the options as one JSON object")))
+    };
     match serde_json::from_str(&text) {
-        Ok(Value::Object(mut object)) => Ok(match object.shift_remove("ANSIBLE_MODULE_ARGS") {
-            Some(Value::Object(inner)) => inner,
-            _ => object,
-        }),
-        Ok(_) => Err(Failure::invalid_option(format!("{name} does not hold a JSON object: {hint}"))),
-        Err(error) => Err(Failure::invalid_option(format!("{name} does not hold JSON: {error}: {hint}"))),
+        Ok(Value::Object(mut object)) => match object.shift_remove("ANSIBLE_MODULE_ARGS") {
+            None => Ok(object),
+            Some(Value::Object(inner)) => Ok(inner),
+            Some(_) => refuse("a JSON object in ANSIBLE_MODULE_ARGS"),
+        },
+        Ok(_) => refuse("a JSON object"),
+        Err(error) => refuse(&format!("JSON ({error})")),
     }
 }
 
@@ -105,7 +117,8 @@ fn run(entry: &Entry, given: Object) -> Result<Object, Failure> {
     let arguments = arguments?;
     let context = arguments.context;
     let invocation = arguments.inject_invocation.then(|| arguments.options.clone());
-    let mut object = (entry.call)(arguments.options, &context)?.into_object(context.diff);
+    let outcome = (entry.call)(arguments.options, &context);
+    let mut object = outcome.map_or_else(Failure::into_object, |outcome| outcome.into_object(context.diff));
     if let Some(options) = invocation {
         object.insert("invocation".into(), serde_json::json!({ "module_args": options }));
     }
@@ -120,11 +133,11 @@ fn panic_failure(info: &str) -> Failure {
 }
 
 /// The only place that writes a result.
-fn print(mut object: Object) {
+fn print(mut object: Object) -> ExitCode {
     if let Some(masker) = MASKER.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
         masker.mask_object(&mut object);
     }
-    write_out(&format!("{}\n", Value::Object(object)));
+    write_out(&format!("{}\n", Value::Object(object)))
 }
 
 fn write_out(text: &str) -> ExitCode {

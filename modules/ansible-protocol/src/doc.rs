@@ -13,7 +13,7 @@ const WIDTH: usize = 110;
 /// One line per option, for `--help`.
 #[must_use]
 pub fn option_help(spec: &ModuleSpec) -> String {
-    let mut text = String::from("Options:\n");
+    let mut text = String::from("Options in FILE:\n");
     for option in spec.all_options() {
         let mut facts = vec![option.kind.name().to_owned()];
         if option.required {

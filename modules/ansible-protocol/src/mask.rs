@@ -42,25 +42,25 @@ impl Masker {
         })
     }
 
-    /// Masks every text in the object, in place; keys too, as a secret may have become one.
+    /// Masks every text in the object, in place. The names are the module's own and stay: a playbook would not find
+    /// `etcd` again where that is the password. Only those that repeat the options may hold a secret.
     pub fn mask_object(&self, object: &mut Object) {
-        if self.secrets.is_empty() {
-            return;
+        for (name, value) in object.iter_mut() {
+            self.mask_value(value, name == "invocation");
         }
-        *object = std::mem::take(object)
-            .into_iter()
-            .map(|(key, mut value)| {
-                self.mask_value(&mut value);
-                (self.mask(&key), value)
-            })
-            .collect();
     }
 
-    fn mask_value(&self, value: &mut Value) {
+    fn mask_value(&self, value: &mut Value, names_too: bool) {
         match value {
             Value::String(text) => *text = self.mask(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_value(item)),
-            Value::Object(entries) => self.mask_object(entries),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask_value(item, names_too)),
+            Value::Object(entries) => {
+                entries.values_mut().for_each(|entry| self.mask_value(entry, names_too));
+                if names_too {
+                    *entries =
+                        std::mem::take(entries).into_iter().map(|(name, entry)| (self.mask(&name), entry)).collect();
+                }
+            }
             // A number that is a secret is replaced as a whole, never in part.
             Value::Number(number) if self.secrets.contains(&number.to_string()) => *value = STARS.into(),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -77,9 +77,19 @@ mod tests {
     fn masks_secrets_in_nested_values_longest_first() {
         let mut masker = Masker::default();
         masker.learn(&json!(["abc", { "k": "abcdef\n" }]));
-        let mut object = json!({ "msg": "x abcdef abc", "list": ["abc"], "abc": 1 }).as_object().cloned().unwrap();
+        let mut object = json!({ "msg": "x abcdef abc", "list": ["abc"] }).as_object().cloned().unwrap();
         masker.mask_object(&mut object);
-        assert_eq!(Value::from(object), json!({ "msg": "x ******** ********", "list": [STARS], STARS: 1 }));
+        assert_eq!(Value::from(object), json!({ "msg": "x ******** ********", "list": [STARS] }));
+    }
+
+    #[test]
+    fn names_stay_except_where_the_options_are_repeated() {
+        let mut masker = Masker::default();
+        masker.learn(&json!("etcd"));
+        let mut object =
+            json!({ "etcd": { "etcd": "etcd" }, "invocation": { "etcd": 1 } }).as_object().cloned().unwrap();
+        masker.mask_object(&mut object);
+        assert_eq!(Value::from(object), json!({ "etcd": { "etcd": STARS }, "invocation": { STARS: 1 } }));
     }
 
     #[test]
