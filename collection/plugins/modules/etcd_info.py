@@ -15,7 +15,7 @@ description:
   - >-
     Tells in one call what is installed on the host, how the unit is, whose data the data directory holds,
     what a restart would pick up, and how the cluster and each of its members are.
-  - "Never fails because a cluster is down: the reason is part of the result."
+  - "Never fails because a cluster is down or there is no systemd: the reason is part of the result."
 options:
   unit:
     description:
@@ -110,7 +110,9 @@ etcd:
       type: str
       returned: success
     unit:
-      description: "The systemd unit: load, active, sub and file state, main process."
+      description: >-
+        The systemd unit: load, active, sub and file state, main process. Where there is no systemd,
+        C(load_state) is V(unknown) and C(error) says why.
       type: dict
       returned: success
     data:

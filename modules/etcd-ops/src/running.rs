@@ -24,7 +24,8 @@ pub struct Files {
 /// What a restart would pick up: configuration keys, `unit`, `ca.crt`. Empty when nothing differs, or nothing runs.
 #[must_use]
 pub fn pending(files: &Files, unit: &Unit) -> Vec<String> {
-    if !unit.is_running() {
+    // Without systemd the copies say that it runs: they go when it stops.
+    if unit.is_known() && !unit.is_running() {
         return Vec::new();
     }
     let unit_file = PathBuf::from(&unit.fragment_path);

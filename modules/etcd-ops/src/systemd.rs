@@ -10,7 +10,7 @@ use std::process::Command;
 pub struct Unit {
     /// The unit's full name, such as `etcd.service`.
     pub name: String,
-    /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`.
+    /// `loaded`, `not-found`, `masked`, `bad-setting`, `error`; `unknown` where there is no systemd to ask.
     pub load_state: String,
     /// `active`, `activating`, `inactive`, `failed`, …
     pub active_state: String,
@@ -29,9 +29,24 @@ pub struct Unit {
     /// Microseconds since the Unix epoch at which the main process started; 0 without one.
     #[serde(skip)]
     pub started_at: u64,
+    /// Why systemd could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl Unit {
+    /// A unit that systemd could not be asked about.
+    #[must_use]
+    pub fn unknown(name: &str, error: Failure) -> Self {
+        Self { name: name.to_owned(), load_state: "unknown".into(), error: Some(error.msg), ..Self::default() }
+    }
+
+    /// Whether systemd was asked and has answered.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.error.is_none()
+    }
+
     /// Whether its process runs and systemd counts it as up.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -57,7 +72,7 @@ impl Unit {
     }
 }
 
-const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,Result,ExecMainStartTimestamp";
+const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,Result,ExecMainStartTimestamp";
 
 /// Asks systemd for a unit. A unit that does not exist is no error: its `load_state` is `not-found`.
 ///
@@ -65,8 +80,8 @@ const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,Fragme
 ///
 /// Kind `io` when there is no systemd to ask.
 pub fn show(unit: &str) -> Result<Unit, Failure> {
-    let text = systemctl(&["show", unit, "--property", PROPERTIES, "--timestamp=us+utc"])
-        .or_else(|_| systemctl(&["show", unit, "--property", PROPERTIES]))?;
+    let text = systemctl(&["show", unit, PROPERTIES, "--timestamp=us+utc"])
+        .or_else(|_| systemctl(&["show", unit, PROPERTIES]))?;
     Ok(parse(&text))
 }
 
@@ -84,6 +99,7 @@ fn parse(text: &str) -> Unit {
         main_pid: get("MainPID").parse().unwrap_or(0),
         result: get("Result"),
         started_at: started_at(&get("ExecMainStartTimestamp")),
+        error: None,
     }
 }
 
@@ -112,7 +128,8 @@ pub fn systemctl(arguments: &[&str]) -> Result<String, Failure> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().replace('\n', " ");
-    Err(Failure::new(ErrorKind::Io, format!("systemctl {} failed: {said}", arguments.join(" "))))
+    let words: Vec<&str> = arguments.iter().filter(|word| !word.starts_with("--")).copied().collect();
+    Err(Failure::new(ErrorKind::Io, format!("systemctl {} failed: {said}", words.join(" "))))
 }
 
 /// The last lines of the unit's log, newest last; empty when the journal cannot be read.

@@ -1,7 +1,6 @@
 //! Installed version, unit, data directory and pending configuration of this host.
 
 use crate::Params;
-use ansible_protocol::Failure;
 use etcd_ops::datadir::DataDir;
 use etcd_ops::running::{self, Files};
 use etcd_ops::systemd::{self, Unit};
@@ -20,17 +19,17 @@ pub(crate) struct Host {
     certificate: Value,
 }
 
-/// Looks at the host. Nothing that is merely absent is an error.
-pub(crate) fn observe(params: &Params) -> Result<Host, Failure> {
+/// Looks at the host. Nothing that is absent is an error, not even systemd.
+pub(crate) fn observe(params: &Params) -> Host {
     let binary = find(&params.binary);
-    let unit = systemd::show(&params.unit)?;
+    let unit = systemd::show(&params.unit).unwrap_or_else(|failure| Unit::unknown(&params.unit, failure));
     let files = Files {
         config_file: params.config_file.clone(),
         ca_file: params.ca_file.clone(),
         runtime_dir: params.runtime_dir.clone(),
     };
     let pending = running::pending(&files, &unit);
-    Ok(Host { binary, unit, data: params.data(), pending, certificate: certificate(&params.cert_file) })
+    Host { binary, unit, data: params.data(), pending, certificate: certificate(&params.cert_file) }
 }
 
 impl Host {
@@ -47,9 +46,7 @@ impl Host {
             "cluster_error": null,
         })
     }
-}
 
-impl Host {
     /// The installed version. A process that runs the very executable has said it already; otherwise the executable is
     /// asked, which costs some 15 ms.
     fn version(&self, running: Option<&str>) -> Option<Version> {

@@ -8,7 +8,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     summary: "Read-only facts of an etcd member and its cluster",
     description: &[
         "Tells in one call what is installed on the host, how the unit is, whose data the data directory holds, what a restart would pick up, and how the cluster and each of its members are.",
-        "Never fails because a cluster is down: the reason is part of the result.",
+        "Never fails because a cluster is down or there is no systemd: the reason is part of the result.",
     ],
     options: &[
         Opt::new("unit", Kind::Str, &["The systemd unit of the member."]).default(Default::Str("etcd")),
@@ -46,7 +46,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     returns: &[Ret::new("etcd", "dict", "What was found.").contains(&[
         Ret::new("version", "str", "The installed version, such as V(3.6.14); null when etcd is not installed."),
         Ret::new("binary", "str", "The full path of the executable; null when there is none."),
-        Ret::new("unit", "dict", "The systemd unit: load, active, sub and file state, main process."),
+        Ret::new("unit", "dict", "The systemd unit: load, active, sub and file state, main process. Where there is no systemd, C(load_state) is V(unknown) and C(error) says why."),
         Ret::new(
             "data",
             "dict",

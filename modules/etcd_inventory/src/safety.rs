@@ -11,10 +11,17 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Observed {
     version: Option<String>,
+    #[serde(default)]
+    unit: Unit,
     data: Data,
     cluster: Option<Live>,
     #[serde(default)]
     answering: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Unit {
+    error: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -141,7 +148,7 @@ impl<'a> Case<'a> {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = self.unreadable().chain(self.too_old()).collect();
+        let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
         if problems.is_empty() {
             problems.extend(self.foreign_data());
         }
@@ -152,6 +159,13 @@ impl<'a> Case<'a> {
             });
         }
         problems
+    }
+
+    fn without_systemd(&self) -> impl Iterator<Item = String> {
+        self.seen.iter().filter_map(|(host, seen)| {
+            let reason = seen.unit.error.as_deref()?;
+            Some(format!("{host} cannot run a member, which takes systemd: {reason}; leave it out, or correct that"))
+        })
     }
 
     fn unreadable(&self) -> impl Iterator<Item = String> {

@@ -316,3 +316,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_host_without_systemd_is_refused_before_anything_is_installed() {
+    let mut odd = fresh();
+    odd["unit"] = json!({ "load_state": "unknown", "error": "cannot run systemctl: No such file or directory" });
+    let observed = [(HOSTS[0], fresh()), (HOSTS[1], odd), (HOSTS[2], fresh())];
+    refused(judged(three(), &observed), &["10.0.0.2 cannot run a member", "cannot run systemctl"]);
+}
