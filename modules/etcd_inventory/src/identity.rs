@@ -98,6 +98,7 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
         };
         findings.problems.extend(outsiders(params, &name, hosts));
         findings.problems.extend(hosts.iter().flat_map(|host| config_problems(host, params.hosts.get(host))));
+        findings.problems.extend(hosts.iter().flat_map(|host| type_problems(host, params.hosts.get(host))));
         let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
         let token = hosts.iter().find_map(|host| token(params.hosts.get(host)?)).unwrap_or_else(|| name.clone());
         let cluster = Cluster::new(name.clone(), token, members);
@@ -258,6 +259,17 @@ fn config_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
         .into_iter()
         .filter(|problem| problem.severity == Severity::Refusal)
         .map(|problem| format!("etcd_config_extra of {host}: {}", problem.message))
+        .collect()
+}
+
+/// Variables that are to be lists, and are not. Their values stay where they are: they hold passwords.
+fn type_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
+    let names = variables.and_then(|variables| variables.get("not_lists")?.as_array());
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|name| format!("{name} of {host} is not a list"))
         .collect()
 }
 

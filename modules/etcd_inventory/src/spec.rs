@@ -15,7 +15,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new(
             "hosts",
             Kind::Dict,
-            &["The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(config_extra), C(version), C(pki_dir), and C(default_password), whether nobody chose the root password."],
+            &["The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(config_extra), C(version), C(pki_dir), C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
         ),
         Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]),
         Opt::new("pki_dir", Kind::Path, &["The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."]),

@@ -131,6 +131,13 @@ fn a_key_no_etcd_knows_is_found_before_any_host_is_touched() {
 }
 
 #[test]
+fn what_is_to_be_a_list_is_checked_before_any_host_is_touched() {
+    let hosts =
+        inventory(&[(HOSTS[0], json!({ "seq": 1, "not_lists": ["etcd_users"] })), (HOSTS[1], json!({ "seq": 2 }))]);
+    refused(run(hosts), &["etcd_users of 10.0.0.1 is not a list", "Nothing was changed on any host"]);
+}
+
+#[test]
 fn a_token_of_its_own_founds_another_cluster() {
     let with =
         |token: &str| inventory(&[(HOSTS[0], json!({ "seq": 1, "config_extra": { "initial-cluster-token": token } }))]);
