@@ -24,8 +24,9 @@ impl Masker {
     }
 
     fn learn_text(&mut self, text: &str) {
-        // A secret file's content and the secret in it differ by the line end.
-        for secret in [text, text.trim_end()] {
+        // A secret file's content and the secret in it differ by the line end; and messages quote values.
+        let quoted = Value::from(text.trim_end()).to_string();
+        for secret in [text, text.trim_end(), &quoted[1..quoted.len() - 1]] {
             if !secret.is_empty() && !self.secrets.iter().any(|known| known == secret) {
                 self.secrets.push(secret.to_owned());
             }
@@ -90,6 +91,13 @@ mod tests {
             json!({ "etcd": { "etcd": "etcd" }, "invocation": { "etcd": 1 } }).as_object().cloned().unwrap();
         masker.mask_object(&mut object);
         assert_eq!(Value::from(object), json!({ "etcd": { "etcd": STARS }, "invocation": { STARS: 1 } }));
+    }
+
+    #[test]
+    fn a_quoted_secret_is_one_too() {
+        let mut masker = Masker::default();
+        masker.learn(&json!("a\"b\\c"));
+        assert_eq!(masker.mask(&format!("got {:?}", "a\"b\\c")), "got \"********\"");
     }
 
     #[test]
