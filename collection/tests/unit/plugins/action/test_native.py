@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import stat
 import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -155,8 +156,13 @@ class Target:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plugin_loader():
-    init_plugin_loader()
+def plugin_loader(tmp_path_factory):
+    """Makes the files beside the plugin importable, whatever collection is installed."""
+    collections = tmp_path_factory.mktemp("collections")
+    namespace = collections / "ansible_collections" / "quorum"
+    namespace.mkdir(parents=True)
+    (namespace / "etcd").symlink_to(PLUGIN.parents[2])
+    init_plugin_loader([str(collections)])
 
 
 @pytest.fixture
@@ -195,6 +201,23 @@ def test_first_task_uploads_and_every_later_one_is_a_single_round_trip(target, s
     assert result["args"]["endpoints"] == ["https://10.0.0.1:2379"]
     assert stat.S_IMODE(target.cache.stat().st_mode) == 0o700
     assert stat.S_IMODE(target.cached.stat().st_mode) == 0o700
+
+
+def test_a_cached_executable_needs_nothing_but_the_plugin(target):
+    """Every task on every host compiles what it imports from a collection."""
+    rare = "ansible_collections.quorum.etcd.plugins.plugin_utils.native_install"
+    pathlib.Path(f"{target.executable}.sha256").write_text(target.digest + "\n")
+    target.connection.options["ssh_args"] = "-o ControlMaster=auto -o ControlPersist=60s"
+    target.run()
+    assert sys.modules.pop(rare)
+    assert target.run()["changed"] is True
+    assert rare not in sys.modules
+
+
+def test_options_that_only_look_like_a_terminal(target):
+    target.connection.options["ssh_args"] = "-o ControlPath=/tmp/my-tunnel -o RequestTTY=no"
+    target.run()
+    assert not target.connection.put
 
 
 def test_busybox_tools_are_enough(target, tmp_path):
