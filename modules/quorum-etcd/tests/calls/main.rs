@@ -6,6 +6,8 @@
 mod ansible;
 /// By hand: help, documentation, mistakes on the command line.
 mod by_hand;
+/// What depends on the host: systemd, and the files a member was started with.
+mod host;
 /// What must not be seen.
 mod secrets;
 

@@ -1,0 +1,131 @@
+use super::{healthy, member, observe};
+use etcd_testbed::{Cluster, Options, Pki, Version, versions, wait_for};
+use serde_json::{Value, json};
+
+const ALL: [&str; 3] = ["etcd-1", "etcd-2", "etcd-3"];
+
+#[test]
+fn three_members_serve_and_hold_the_same() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        cluster.etcdctl(&["put", "key", "value"]);
+        let facts = observe(&cluster, 1, &json!({ "hash": true }));
+        assert_eq!((&facts["cluster_error"], healthy(&facts)), (&Value::Null, ALL.to_vec()), "{facts:#}");
+        let running = member(&facts, "etcd-1")["status"]["version"].as_str().unwrap();
+        assert!(running.starts_with(&format!("{}.", version.series())), "{running}");
+        assert_eq!(facts["version"], running, "the executable is that of the process");
+        let live = &facts["cluster"];
+        assert_eq!(live["auth"], "off");
+        assert_eq!(live["leader"], member(&facts, cluster.member(cluster.leader()).name())["id"]);
+        for name in ALL {
+            let member = member(&facts, name);
+            let number = |name: &str| member["status"][name].as_u64().unwrap();
+            assert!(number("db_size") >= number("db_size_in_use") && number("db_size_in_use") > 0, "{member:#}");
+            assert_eq!((&member["started"], &member["is_learner"]), (&json!(true), &json!(false)));
+        }
+        assert_eq!(live["local_member"], *member(&facts, "etcd-2"));
+        assert_eq!(live["local_member"]["id"], facts["data"]["member_id"]);
+        assert_eq!(live["id"], facts["data"]["cluster_id"]);
+        assert_eq!(facts["data"]["had_leader"], true);
+
+        assert_eq!(live["hashes"]["revision"], 2, "one key was written");
+        let hashes: Vec<&Value> = live["hashes"]["members"].as_object().unwrap().values().collect();
+        assert_eq!(hashes.len(), 3);
+        assert!(hashes.iter().all(|hash| hash.is_u64() && *hash == hashes[0]), "{hashes:?}");
+        cluster.etcdctl(&["put", "key", "other"]);
+        let later = observe(&cluster, 1, &json!({ "hash": true }));
+        assert_ne!(later["cluster"]["hashes"]["members"], live["hashes"]["members"], "it hashes no keys");
+    }
+}
+
+#[test]
+fn authentication_is_told_with_and_without_a_login() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::auth("secret"));
+        let login = json!({ "login_user": "root", "login_password": "secret", "hash": true });
+        let facts = observe(&cluster, 0, &login);
+        assert_eq!(facts["cluster"]["auth"], "on", "{facts:#}");
+        assert_eq!(healthy(&facts), ALL);
+        assert_eq!(facts["cluster"]["hashes"]["members"].as_object().unwrap().len(), 3);
+        for login in [json!({}), json!({ "login_user": "root", "login_password": "wrong" })] {
+            let facts = observe(&cluster, 0, &login);
+            let known = facts["cluster"]["auth"] == "on";
+            assert!(known || facts["cluster_error"]["kind"] == "auth", "{version:?}: {facts:#}");
+            assert_eq!(facts["data"]["state"], "member");
+        }
+    }
+}
+
+#[test]
+fn a_member_that_is_down_is_named_with_the_reason_on_its_own_host_too() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        cluster.member(0).kill();
+        let _ = cluster.leader();
+        for host in [0, 2] {
+            let facts = observe(&cluster, host, &json!({ "hash": true }));
+            assert_eq!(healthy(&facts), ["etcd-2", "etcd-3"], "{version:?}: {facts:#}");
+            let down = member(&facts, "etcd-1");
+            let wanted = format!("{} does not answer: Connection refused (os error 111)", cluster.endpoints()[0]);
+            assert_eq!(down["error"], json!({ "kind": "unreachable", "reason": wanted }));
+            assert_eq!((&down["started"], &down["status"]), (&json!(true), &Value::Null));
+            assert_eq!(facts["cluster"]["hashes"]["members"].as_object().unwrap().len(), 2);
+            assert_eq!(facts["cluster"]["local_member"], *member(&facts, ALL[host]));
+            assert!(facts["version"].is_string(), "an executable is there though nothing runs");
+        }
+    }
+}
+
+#[test]
+fn without_quorum_every_member_is_named_with_its_own_trouble() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        cluster.member(0).kill();
+        cluster.member(1).kill();
+        wait_for("the loss of the leader", || cluster.member(2).metric("etcd_server_has_leader") == Some(0.0));
+        let facts = observe(&cluster, 2, &json!({ "hash": true }));
+        assert_eq!((&facts["cluster_error"], &facts["cluster"]["leader"]), (&Value::Null, &Value::Null), "{facts:#}");
+        assert_eq!(healthy(&facts), Vec::<&str>::new());
+        let kinds = ALL.map(|name| member(&facts, name)["error"]["kind"].as_str().unwrap());
+        assert_eq!(kinds, ["unreachable", "unreachable", "no_leader"], "{version:?}");
+        assert_eq!(facts["cluster"]["hashes"]["members"], json!({}));
+    }
+}
+
+#[test]
+fn members_that_hang_do_not_keep_it() {
+    let cluster = Cluster::start(Version::V3_6, 3, Options::tls());
+    cluster.member(0).freeze();
+    cluster.member(1).freeze();
+    wait_for("the loss of the leader", || cluster.member(2).metric("etcd_server_has_leader") == Some(0.0));
+    // Had it no end of its own, neither had this test.
+    let facts = observe(&cluster, 0, &json!({ "timeout": 15, "dial_timeout": 1 }));
+    assert_eq!(healthy(&facts), Vec::<&str>::new());
+    assert_eq!(member(&facts, "etcd-3")["error"]["kind"], "no_leader", "{facts:#}");
+    let hanging = member(&facts, "etcd-1")["error"]["kind"].as_str().unwrap();
+    assert!(["unreachable", "timeout"].contains(&hanging), "{facts:#}");
+    cluster.members().iter().for_each(etcd_testbed::Member::thaw);
+}
+
+#[test]
+fn a_cluster_that_is_down_is_no_failure() {
+    let cluster = Cluster::start(Version::V3_6, 3, Options::tls());
+    cluster.members().iter().for_each(etcd_testbed::Member::kill);
+    let mut options = super::options(&cluster, 0);
+    options["hash"] = json!(true);
+    let facts = super::facts(&options);
+    assert_eq!((&facts["cluster"], &facts["cluster_error"]["kind"]), (&Value::Null, &json!("unreachable")));
+    let reason = facts["cluster_error"]["reason"].as_str().unwrap();
+    assert!(cluster.endpoints().iter().all(|endpoint| reason.contains(endpoint)), "{reason}");
+    assert_eq!((&facts["data"]["state"], &facts["data"]["had_leader"]), (&json!("member"), &json!(true)));
+}
+
+#[test]
+fn an_authority_that_did_not_issue_the_certificates_is_the_reason() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
+    let foreign = Pki::create(&cluster.directory().join("foreign"), "foreign");
+    let facts = observe(&cluster, 0, &json!({ "ca_cert": foreign.ca_cert() }));
+    assert_eq!((&facts["cluster"], &facts["cluster_error"]["kind"]), (&Value::Null, &json!("tls")), "{facts:#}");
+    assert!(facts["cluster_error"]["reason"].as_str().unwrap().contains("ca_cert"), "{facts:#}");
+    assert_eq!(facts["data"]["state"], "member");
+}
