@@ -90,7 +90,12 @@ impl Module for EtcdService {
     const SPEC: ModuleSpec = spec::SPEC;
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
-        let unit = systemd::show(&params.name)?;
+        let mut unit = systemd::show(&params.name)?;
+        // What systemd has in mind may be older than the unit's file, and a unit that was masked may have one by now.
+        if !context.check_mode && (unit.need_daemon_reload || unit.load_state != "loaded") {
+            systemctl(&["daemon-reload"])?;
+            unit = systemd::show(&params.name)?;
+        }
         let plan = plan(&params, unit, context);
         let mut outcome = Outcome::new(!plan.steps.is_empty());
         outcome.diff.extend(difference(&plan));
@@ -197,9 +202,6 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Out
     }
     let session = Session::new(&params.connection)?;
     let guarded = if plan.has(Step::Restart) { Some(restart::guard(params, &session).await?) } else { None };
-    if plan.unit.need_daemon_reload {
-        systemctl(&["daemon-reload"])?;
-    }
     if plan.has(Step::Enable) {
         systemctl(&["enable", "--quiet", &params.name])?;
     }
