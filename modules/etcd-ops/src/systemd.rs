@@ -24,6 +24,9 @@ pub struct Unit {
     pub need_daemon_reload: bool,
     /// The main process, 0 without one.
     pub main_pid: u32,
+    /// Which of its runs this is, or was; another one after each start.
+    #[serde(skip)]
+    pub invocation_id: String,
     /// How the last run ended: `success`, `exit-code`, `signal`, `timeout`, `start-limit-hit`, …
     pub result: String,
     /// Microseconds since the Unix epoch at which the main process started; 0 without one.
@@ -72,7 +75,7 @@ impl Unit {
     }
 }
 
-const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,Result,ExecMainStartTimestamp";
+const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath,NeedDaemonReload,MainPID,Result,InvocationID,ExecMainStartTimestamp";
 
 /// Asks systemd for a unit. A unit that does not exist is no error: its `load_state` is `not-found`.
 ///
@@ -97,6 +100,7 @@ fn parse(text: &str) -> Unit {
         fragment_path: get("FragmentPath"),
         need_daemon_reload: get("NeedDaemonReload") == "yes",
         main_pid: get("MainPID").parse().unwrap_or(0),
+        invocation_id: get("InvocationID"),
         result: get("Result"),
         started_at: started_at(&get("ExecMainStartTimestamp")),
         error: None,

@@ -211,7 +211,8 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Out
     if let Some(view) = guarded {
         restart::restart(&params.name, &session, view).await?;
     }
-    let (view, id) = wait::until_serving(params, &session).await?;
+    let replaced = plan.has(Step::Restart).then_some(plan.unit.invocation_id.as_str());
+    let (view, id) = wait::until_serving(params, &session, replaced).await?;
     let member = view.member(id).map(MemberView::to_value);
     Ok(outcome
         .with("member", member)

@@ -11,20 +11,24 @@ use tokio::time::Instant;
 /// How often the member is asked. Each question waits for its answer.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Waits until the member behind the session's first endpoint serves, and systemd counts the unit as active: etcd
-/// tells systemd only when it has joined its cluster.
+/// Waits until the member behind the session's first endpoint serves. After a restart, `replaced` is the run of the unit
+/// that has to be over: until systemd counts another one as active, whatever answers may still be the old process.
 ///
 /// # Errors
 ///
 /// Kind `io` as soon as the unit has failed, with etcd's own words; `timeout` or the member's own trouble when the
 /// deadline has passed.
-pub(crate) async fn until_serving(params: &Params, session: &Session) -> Result<(ClusterView, u64), Failure> {
+pub(crate) async fn until_serving(
+    params: &Params,
+    session: &Session,
+    replaced: Option<&str>,
+) -> Result<(ClusterView, u64), Failure> {
     let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        let trouble = match attempt(params, session).await {
+        let trouble = match attempt(params, session, replaced).await {
             Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
@@ -38,7 +42,14 @@ pub(crate) async fn until_serving(params: &Params, session: &Session) -> Result<
     }
 }
 
-async fn attempt(params: &Params, session: &Session) -> Result<(ClusterView, u64), Failure> {
+async fn attempt(params: &Params, session: &Session, replaced: Option<&str>) -> Result<(ClusterView, u64), Failure> {
+    if let Some(replaced) = replaced {
+        let unit = systemd::show(&params.name)?;
+        if !unit.is_active() || unit.invocation_id == replaced {
+            let msg = format!("{} has not restarted yet, it is {}", params.name, unit.active_state);
+            return Err(Failure::new(ErrorKind::Timeout, msg));
+        }
+    }
     let endpoint = session.endpoints().first().map(String::as_str).unwrap_or_default();
     let view = ClusterView::observe(session).await?;
     let id = match own_id(params) {
