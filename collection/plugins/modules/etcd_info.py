@@ -27,35 +27,15 @@ options:
       - "The etcd executable; a name is looked up in E(PATH)."
     type: str
     default: etcd
-  data_dir:
-    description:
-      - "The member's data directory."
-    type: path
-    default: "/data/etcd"
   wal_dir:
     description:
       - "The directory of the write-ahead log, when it is not inside O(data_dir)."
     type: path
-  config_file:
-    description:
-      - "The member's configuration file."
-    type: path
-    default: "/etc/etcd/etcd.conf"
-  ca_file:
-    description:
-      - "The certificate authority the member was given."
-    type: path
-    default: "/etc/etcd/ca.crt"
   cert_file:
     description:
       - "The member's certificate."
     type: path
     default: "/etc/etcd/server.crt"
-  runtime_dir:
-    description:
-      - "Where the unit keeps copies of the files it was started with."
-    type: path
-    default: "/run/etcd"
   probe:
     description:
       - >-
@@ -70,6 +50,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - quorum.etcd.member
   - quorum.etcd.connection
   - quorum.etcd.native
 attributes:
@@ -161,28 +142,12 @@ def main():
                 "type": "str",
                 "default": "etcd",
             },
-            "data_dir": {
-                "type": "path",
-                "default": "/data/etcd",
-            },
             "wal_dir": {
                 "type": "path",
-            },
-            "config_file": {
-                "type": "path",
-                "default": "/etc/etcd/etcd.conf",
-            },
-            "ca_file": {
-                "type": "path",
-                "default": "/etc/etcd/ca.crt",
             },
             "cert_file": {
                 "type": "path",
                 "default": "/etc/etcd/server.crt",
-            },
-            "runtime_dir": {
-                "type": "path",
-                "default": "/run/etcd",
             },
             "probe": {
                 "type": "list",
@@ -192,6 +157,22 @@ def main():
             "hash": {
                 "type": "bool",
                 "default": False,
+            },
+            "data_dir": {
+                "type": "path",
+                "default": "/data/etcd",
+            },
+            "config_file": {
+                "type": "path",
+                "default": "/etc/etcd/etcd.conf",
+            },
+            "ca_file": {
+                "type": "path",
+                "default": "/etc/etcd/ca.crt",
+            },
+            "runtime_dir": {
+                "type": "path",
+                "default": "/run/etcd",
             },
             "endpoints": {
                 "type": "list",

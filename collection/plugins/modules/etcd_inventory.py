@@ -26,8 +26,8 @@ options:
     description:
       - >-
         The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port),
-        C(data), C(init), C(token), C(pki_dir), and C(default_password), whether nobody chose the root
-        password.
+        C(data), C(init), C(config_extra), C(version), C(pki_dir), C(not_lists), which of the variables that
+        are to be lists are none, and C(default_password), whether nobody chose the root password.
     type: dict
   play_hosts:
     description:

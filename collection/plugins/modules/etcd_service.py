@@ -48,26 +48,6 @@ options:
       - "Whether the unit starts at boot."
     type: bool
     default: true
-  data_dir:
-    description:
-      - "The member's data directory."
-    type: path
-    default: "/data/etcd"
-  config_file:
-    description:
-      - "The member's configuration file."
-    type: path
-    default: "/etc/etcd/etcd.conf"
-  ca_file:
-    description:
-      - "The certificate authority the member was given."
-    type: path
-    default: "/etc/etcd/ca.crt"
-  runtime_dir:
-    description:
-      - "Where the unit keeps copies of the files it was started with."
-    type: path
-    default: "/run/etcd"
   predicted:
     description:
       - >-
@@ -82,6 +62,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - quorum.etcd.member
   - quorum.etcd.connection
   - quorum.etcd.native
 attributes:
@@ -157,6 +138,15 @@ def main():
                 "type": "bool",
                 "default": True,
             },
+            "predicted": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+            },
+            "force": {
+                "type": "bool",
+                "default": False,
+            },
             "data_dir": {
                 "type": "path",
                 "default": "/data/etcd",
@@ -172,15 +162,6 @@ def main():
             "runtime_dir": {
                 "type": "path",
                 "default": "/run/etcd",
-            },
-            "predicted": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-            },
-            "force": {
-                "type": "bool",
-                "default": False,
             },
             "endpoints": {
                 "type": "list",

@@ -7,8 +7,23 @@
 
 use crate::config;
 use crate::systemd::Unit;
+use ansible_protocol::{Default, Fragment, Kind, Opt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+
+/// The options that say where a member's files are.
+pub const MEMBER: Fragment = Fragment {
+    name: "member",
+    options: &[
+        Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
+        Opt::new("config_file", Kind::Path, &["The member's configuration file."])
+            .default(Default::Str("/etc/etcd/etcd.conf")),
+        Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."])
+            .default(Default::Str("/etc/etcd/ca.crt")),
+        Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
+            .default(Default::Str("/run/etcd")),
+    ],
+};
 
 /// The files a member is started with.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
 use etcd_ops::connection::CONNECTION;
+use etcd_ops::running::MEMBER;
 
 pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     name: "etcd_info",
@@ -13,19 +14,14 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     options: &[
         Opt::new("unit", Kind::Str, &["The systemd unit of the member."]).default(Default::Str("etcd")),
         Opt::new("binary", Kind::Str, &["The etcd executable; a name is looked up in E(PATH)."]).default(Default::Str("etcd")),
-        Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
         Opt::new("wal_dir", Kind::Path, &["The directory of the write-ahead log, when it is not inside O(data_dir)."]),
-        Opt::new("config_file", Kind::Path, &["The member's configuration file."]).default(Default::Str("/etc/etcd/etcd.conf")),
-        Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."]).default(Default::Str("/etc/etcd/ca.crt")),
         Opt::new("cert_file", Kind::Path, &["The member's certificate."]).default(Default::Str("/etc/etcd/server.crt")),
-        Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
-            .default(Default::Str("/run/etcd")),
         Opt::new("probe", Kind::List(&Kind::Str), &["URLs to knock on when the host has no data of its own, to find out whether a cluster already runs there."])
             .default(Default::Strs(&[])),
         Opt::new("hash", Kind::Bool, &["Compare the members' data: each one's hash of all keys at a common revision."])
             .default(Default::Bool(false)),
     ],
-    fragments: &[&CONNECTION],
+    fragments: &[&MEMBER, &CONNECTION],
     rules: &[],
     check_mode: Support::Full,
     diff_mode: Support::NotApplicable,

@@ -2,6 +2,7 @@
 
 use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
 use etcd_ops::connection::CONNECTION;
+use etcd_ops::running::MEMBER;
 
 pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     name: "etcd_service",
@@ -31,16 +32,11 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         .choices(&["needed", "always"])
         .default(Default::Str("needed")),
         Opt::new("enabled", Kind::Bool, &["Whether the unit starts at boot."]).default(Default::Bool(true)),
-        Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
-        Opt::new("config_file", Kind::Path, &["The member's configuration file."]).default(Default::Str("/etc/etcd/etcd.conf")),
-        Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."]).default(Default::Str("/etc/etcd/ca.crt")),
-        Opt::new("runtime_dir", Kind::Path, &["Where the unit keeps copies of the files it was started with."])
-            .default(Default::Str("/run/etcd")),
         Opt::new("predicted", Kind::List(&Kind::Dict), &["In check mode, the results of the M(quorum.etcd.etcd_conf) and M(quorum.etcd.etcd_cert) tasks before this one."])
             .default(Default::Strs(&[])),
         Opt::new("force", Kind::Bool, &["Restart or stop even where the guard refuses."]).default(Default::Bool(false)),
     ],
-    fragments: &[&CONNECTION],
+    fragments: &[&MEMBER, &CONNECTION],
     rules: &[],
     check_mode: Support::Full,
     diff_mode: Support::Full,

@@ -1,0 +1,253 @@
+//! What of the module needs no systemd, against real clusters: the guard, moving leadership, and waiting.
+
+use crate::restart::{guard, hand_over};
+use crate::{EtcdService, Params, converge, wait};
+use ansible_protocol::{Context, ErrorKind, Failure, Module, Outcome, read_arguments};
+use etcd_ops::block_on;
+use etcd_ops::connection::Session;
+use etcd_ops::systemd::Unit;
+use etcd_testbed::{Cluster, Member, Options, Version, versions, wait_for};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The options for a member's host, as the role gives them: its own endpoint first.
+fn params(cluster: &Cluster, member: usize, changes: &Value) -> Params {
+    let mut endpoints = cluster.endpoints();
+    endpoints.rotate_left(member);
+    let mut options = json!({
+        "name": "quorum-etcd-testbed", "endpoints": endpoints, "data_dir": cluster.member(member).data_dir(),
+        "config_file": "/nonexistent", "ca_file": "/nonexistent", "runtime_dir": "/nonexistent",
+        "ca_cert": cluster.pki().ca_cert(), "client_cert": cluster.pki().client().cert,
+        "client_key": cluster.pki().client().key, "timeout": 30, "dial_timeout": 2,
+    });
+    options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let (arguments, _) = read_arguments(&EtcdService::SPEC, options.as_object().unwrap().clone());
+    serde_json::from_value(arguments.unwrap().options.into()).unwrap()
+}
+
+/// What the guard says about this member.
+fn guarded(cluster: &Cluster, member: usize, changes: &Value) -> Result<(), Failure> {
+    let params = params(cluster, member, changes);
+    block_on(async { guard(&params, &Session::new(&params.connection)?).await.map(drop) })
+}
+
+/// Guards the member and moves leadership away from it.
+fn hand_over_from(cluster: &Cluster, member: usize, changes: &Value) -> Result<(), Failure> {
+    let params = params(cluster, member, changes);
+    block_on(async {
+        let session = Session::new(&params.connection)?;
+        let guarded = guard(&params, &session).await?;
+        hand_over(&session, &guarded).await
+    })
+}
+
+/// The unit of a member, by its process.
+fn unit(member: &Member) -> Unit {
+    let pid = member.pid();
+    Unit {
+        name: "quorum-etcd-testbed.service".into(),
+        load_state: "loaded".into(),
+        active_state: if pid.is_some() { "active" } else { "failed" }.into(),
+        unit_file_state: "enabled".into(),
+        main_pid: pid.unwrap_or(0),
+        ..Unit::default()
+    }
+}
+
+/// The module after it has asked systemd.
+fn run(cluster: &Cluster, member: usize, changes: &Value, check_mode: bool) -> Result<Outcome, Failure> {
+    let context = Context { check_mode, ..Context::default() };
+    converge(&params(cluster, member, changes), unit(cluster.member(member)), &context)
+}
+
+#[track_caller]
+fn refused(result: Result<impl std::fmt::Debug, Failure>, parts: &[&str]) {
+    let failure = result.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::QuorumRisk, "{failure}");
+    for part in parts {
+        assert!(failure.msg.contains(part), "{part:?} is not in: {failure}");
+    }
+}
+
+const FORCE: &str = "-e etcd_force=restart";
+
+#[test]
+fn nobody_else_restarts_while_a_member_is_down() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        let always = json!({ "state": "restarted", "restart_when": "always" });
+        assert_eq!(run(&cluster, 0, &always, true).unwrap().values["actions"], json!(["restart"]));
+        let down = cluster.follower();
+        cluster.member(down).kill();
+        let leader = cluster.leader();
+        let name = format!("{} (", cluster.member(down).name());
+        for member in (0..3).filter(|member| *member != down) {
+            refused(guarded(&cluster, member, &json!({})), &[&name, "Connection refused", "bring it back", FORCE]);
+            // The preview says so as well, and so does a stop.
+            refused(run(&cluster, member, &always, true), &[&name, FORCE]);
+            refused(run(&cluster, member, &json!({ "state": "stopped" }), true), &[&name, FORCE]);
+            guarded(&cluster, member, &json!({ "force": true })).unwrap();
+            // What restarts nothing is not refused.
+            assert!(!run(&cluster, member, &json!({}), true).unwrap().changed);
+        }
+        // The one that is down may come back: the others serve.
+        guarded(&cluster, down, &json!({})).unwrap();
+        assert_eq!(cluster.leader(), leader, "a preview moved leadership");
+    }
+}
+
+#[test]
+fn a_cluster_that_cannot_be_asked_is_left_alone() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
+    let stranger = json!({ "endpoints": [cluster.spare("dead").client_url(), cluster.endpoints()[0]], "data_dir": "/x" });
+    refused(guarded(&cluster, 0, &stranger), &["unknown which member", "/x holds no data", FORCE]);
+    cluster.member(0).kill();
+    refused(guarded(&cluster, 0, &json!({})), &["cannot be asked how they are", "Connection refused", FORCE]);
+    guarded(&cluster, 0, &json!({ "force": true })).unwrap();
+}
+
+#[test]
+fn without_quorum_nobody_restarts() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 2, Options::tls());
+        cluster.member(0).kill();
+        wait_for("the loss of the leader", || cluster.member(1).metric("etcd_server_has_leader") == Some(0.0));
+        refused(guarded(&cluster, 1, &json!({})), &["etcd-1 (", "0 of 2 voters would serve", FORCE]);
+    }
+}
+
+/// Writes keys from another thread while something happens; all that was acknowledged must be there afterwards, and
+/// some of it must be later than what happened.
+fn write_while(cluster: &Cluster, user: Option<&str>, meanwhile: impl FnOnce()) {
+    let (stop, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let put = |number: usize| cluster.etcdctl_as(user, &["put", &format!("/writer/{number:06}"), "value"]).is_ok();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // A proposal may be dropped while leadership moves: then it is not acknowledged, and repeated.
+                if put(acknowledged.load(Ordering::Relaxed)) {
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let more = |than: usize| wait_for("writes", || acknowledged.load(Ordering::Relaxed) > than);
+        more(2);
+        meanwhile();
+        more(acknowledged.load(Ordering::Relaxed) + 2);
+        stop.store(true, Ordering::Relaxed);
+    });
+    let keys = cluster.etcdctl(&["get", "/writer/", "--prefix", "--keys-only"]);
+    let kept = keys.lines().filter(|line| !line.is_empty()).count();
+    assert!(kept >= acknowledged.into_inner(), "an acknowledged write is lost: {keys}");
+}
+
+#[test]
+fn leadership_goes_to_a_member_that_serves_and_writes_go_on() {
+    let login = json!({ "login_user": "root", "login_password": "secret" });
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::auth("secret"));
+        let before = cluster.leader();
+        write_while(&cluster, Some("root:secret"), || hand_over_from(&cluster, before, &login).unwrap());
+        let after = cluster.leader();
+        assert!(after != before && cluster.member(after).is_healthy(), "{version:?}");
+        // From a follower there is nothing to move.
+        hand_over_from(&cluster, before, &login).unwrap();
+        assert_eq!(cluster.leader(), after, "{version:?}");
+    }
+}
+
+#[test]
+fn of_two_members_the_other_one_leads_then() {
+    let cluster = Cluster::start(Version::V3_6, 2, Options::tls());
+    let before = cluster.leader();
+    hand_over_from(&cluster, before, &json!({})).unwrap();
+    assert_eq!(cluster.leader(), 1 - before);
+}
+
+#[test]
+fn a_learner_gets_no_leadership_and_hinders_no_restart() {
+    let mut cluster = Cluster::start(Version::V3_6, 1, Options::tls());
+    let learner = cluster.spare("etcd-2");
+    cluster.etcdctl(&["member", "add", "etcd-2", "--learner", "--peer-urls", &learner.peer_url()]);
+    guarded(&cluster, 0, &json!({})).unwrap();
+    let founder = cluster.member(0).initial_cluster();
+    learner.configure("initial-cluster", &format!("{founder},{}", learner.initial_cluster()));
+    learner.configure("initial-cluster-state", "existing");
+    learner.spawn();
+    learner.wait_up();
+    cluster.adopt(learner);
+    hand_over_from(&cluster, 0, &json!({})).unwrap();
+    assert_eq!(cluster.leader(), 0);
+}
+
+#[test]
+fn a_single_member_may_restart() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 1, Options::tls());
+        hand_over_from(&cluster, 0, &json!({})).unwrap();
+        assert_eq!(cluster.leader(), 0, "{version:?}");
+    }
+}
+
+/// Waits until the member serves, while its unit is as `state` says.
+fn until_serving(cluster: &Cluster, changes: &Value, state: impl Fn() -> Unit) -> Result<u64, Failure> {
+    let params = params(cluster, 0, changes);
+    block_on(async {
+        let session = Session::new(&params.connection)?;
+        wait::until_serving(&params, &session, || Ok(state())).await.map(|(_, id)| id)
+    })
+}
+
+#[test]
+fn started_means_that_the_member_serves() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options { only: Some(1), ..Options::tls() });
+        cluster.member(0).wait_up();
+        let asked = Cell::new(0);
+        let id = until_serving(&cluster, &json!({}), || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 1 {
+                // Its port is open; only with these there is a quorum.
+                cluster.members()[1..].iter().for_each(Member::spawn);
+            }
+            unit(cluster.member(0))
+        });
+        let id = format!("{:x}", id.unwrap());
+        assert!(asked.get() >= 1 && cluster.member(0).is_healthy(), "{version:?}");
+        assert!(cluster.etcdctl(&["member", "list"]).contains(&format!("{id}, started, etcd-1")), "{id}");
+    }
+}
+
+#[test]
+fn a_member_that_serves_is_returned_and_nothing_is_done() {
+    let cluster = Cluster::start(Version::V3_6, 3, Options::tls());
+    for member in 0..3 {
+        let outcome = run(&cluster, member, &json!({ "state": "restarted" }), false).unwrap();
+        assert!(!outcome.changed && outcome.diff.is_empty());
+        assert_eq!(outcome.values["actions"], json!([]));
+        assert_eq!(outcome.values["member"]["name"], cluster.member(member).name());
+        assert_eq!(outcome.values["member"]["healthy"], true);
+        assert_eq!(outcome.values["is_leader"], member == cluster.leader());
+    }
+}
+
+#[test]
+fn a_unit_that_failed_is_not_waited_for() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
+    cluster.member(0).kill();
+    // The deadline is an hour away.
+    let failure = until_serving(&cluster, &json!({ "timeout": 3600 }), || unit(cluster.member(0))).unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::Io, "{failure}");
+    let wanted = "quorum-etcd-testbed does not stay up (systemd: failed)";
+    assert!(failure.msg.starts_with(wanted) && failure.msg.contains("journalctl -u quorum-etcd-testbed"), "{failure}");
+}
+
+#[test]
+fn a_member_without_quorum_is_waited_for_until_the_deadline() {
+    let cluster = Cluster::start(Version::V3_6, 3, Options { only: Some(1), ..Options::tls() });
+    cluster.member(0).wait_up();
+    let failure = until_serving(&cluster, &json!({ "timeout": 2 }), || unit(cluster.member(0))).unwrap_err();
+    assert!(failure.msg.contains("is active but the member does not serve in time"), "{failure}");
+    assert!(matches!(failure.kind, ErrorKind::NoLeader | ErrorKind::Timeout), "{:?} {failure}", failure.kind);
+}
