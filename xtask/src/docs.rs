@@ -2,7 +2,7 @@
 //! runner. All come from the option tables; they are committed, and a test fails when one is stale.
 
 use crate::{readme, root};
-use ansible_protocol::{Entry, doc};
+use ansible_protocol::{Entry, stub};
 use anyhow::{Context, Result, bail};
 use quorum_etcd::MODULES;
 use std::collections::BTreeMap;
@@ -49,13 +49,13 @@ fn generated() -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     for entry in MODULES {
         let name = entry.spec.name;
-        files.insert(format!("collection/plugins/modules/{name}.py").into(), doc::stub(entry.spec));
+        files.insert(format!("collection/plugins/modules/{name}.py").into(), stub::stub(entry.spec));
         for fragment in entry.spec.fragments {
             let path = format!("collection/plugins/doc_fragments/{}.py", fragment.name);
-            files.insert(path.into(), doc::fragment(fragment.name, fragment.options));
+            files.insert(path.into(), stub::fragment(fragment.name, fragment.options));
         }
     }
-    files.insert("collection/plugins/doc_fragments/native.py".into(), doc::native_fragment());
+    files.insert("collection/plugins/doc_fragments/native.py".into(), stub::native_fragment());
     files.insert("collection/meta/runtime.yml".into(), runtime(MODULES));
     files.insert("README.md".into(), readme::text()?);
     Ok(files)

@@ -13,14 +13,18 @@ mod args;
 mod cli;
 /// Conversions of single values, as AnsibleModule makes them.
 mod coerce;
-/// Documentation rendered from the tables.
+/// Documentation for people.
 pub mod doc;
 /// Hiding secrets in whatever leaves the process.
 mod mask;
 /// What a module returns.
 mod result;
+/// Documentation for Ansible's tools.
+pub mod stub;
 /// The option tables.
 mod table;
+/// JSON as YAML.
+mod yaml;
 
 pub use args::{Arguments, read_arguments};
 pub use cli::{main, nearest};
