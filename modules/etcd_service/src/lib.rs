@@ -3,6 +3,9 @@
 //! Started means that the member serves, not that a port is open. A restart happens only when there is something to
 //! pick up, only while every other voter serves, and only after leadership has been moved away.
 
+/// Guards, leadership and waiting, against real clusters.
+#[cfg(test)]
+mod live_tests;
 /// What the tasks before this one would have written.
 mod predicted;
 /// Restarting one member while the cluster goes on.
@@ -96,17 +99,22 @@ impl Module for EtcdService {
             systemctl(&["daemon-reload"])?;
             unit = systemd::show(&params.name)?;
         }
-        let plan = plan(&params, unit, context);
-        let mut outcome = Outcome::new(!plan.steps.is_empty());
-        outcome.diff.extend(difference(&plan));
-        let outcome = outcome
-            .with("actions", plan.steps.iter().map(|step| step.verb()).collect::<Vec<_>>())
-            .with("restart_needed", if plan.has(Step::Restart) { vec![] } else { plan.pending.clone() });
-        if plan.unit.load_state != "loaded" {
-            return missing_unit(&params, &plan, context, outcome);
-        }
-        block_on(carry_out(&params, &plan, context, outcome))
+        converge(&params, unit, context)
     }
+}
+
+/// From the unit as it is to the one that is wanted.
+fn converge(params: &Params, unit: Unit, context: &Context) -> Result<Outcome, Failure> {
+    let plan = plan(params, unit, context);
+    let mut outcome = Outcome::new(!plan.steps.is_empty());
+    outcome.diff.extend(difference(&plan));
+    let outcome = outcome
+        .with("actions", plan.steps.iter().map(|step| step.verb()).collect::<Vec<_>>())
+        .with("restart_needed", if plan.has(Step::Restart) { vec![] } else { plan.pending.clone() });
+    if plan.unit.load_state != "loaded" {
+        return missing_unit(params, &plan, context, outcome);
+    }
+    block_on(carry_out(params, &plan, context, outcome))
 }
 
 impl Plan {
@@ -212,7 +220,7 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Out
         restart::restart(&params.name, &session, view).await?;
     }
     let replaced = plan.has(Step::Restart).then_some(plan.unit.invocation_id.as_str());
-    let (view, id) = wait::until_serving(params, &session, replaced).await?;
+    let (view, id) = wait::until_serving(params, &session, replaced, &|| systemd::show(&params.name)).await?;
     let member = view.member(id).map(MemberView::to_value);
     Ok(outcome
         .with("member", member)

@@ -100,7 +100,8 @@ fn nobody_else_restarts_while_a_member_is_down() {
 #[test]
 fn a_cluster_that_cannot_be_asked_is_left_alone() {
     let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
-    let stranger = json!({ "endpoints": [cluster.spare("dead").client_url(), cluster.endpoints()[0]], "data_dir": "/x" });
+    let stranger =
+        json!({ "endpoints": [cluster.spare("dead").client_url(), cluster.endpoints()[0]], "data_dir": "/x" });
     refused(guarded(&cluster, 0, &stranger), &["unknown which member", "/x holds no data", FORCE]);
     cluster.member(0).kill();
     refused(guarded(&cluster, 0, &json!({})), &["cannot be asked how they are", "Connection refused", FORCE]);
@@ -191,11 +192,16 @@ fn a_single_member_may_restart() {
 }
 
 /// Waits until the member serves, while its unit is as `state` says.
-fn until_serving(cluster: &Cluster, changes: &Value, state: impl Fn() -> Unit) -> Result<u64, Failure> {
+fn until_serving(
+    cluster: &Cluster,
+    changes: &Value,
+    replaced: Option<&str>,
+    state: impl Fn() -> Unit,
+) -> Result<u64, Failure> {
     let params = params(cluster, 0, changes);
     block_on(async {
         let session = Session::new(&params.connection)?;
-        wait::until_serving(&params, &session, || Ok(state())).await.map(|(_, id)| id)
+        wait::until_serving(&params, &session, replaced, &|| Ok(state())).await.map(|(_, id)| id)
     })
 }
 
@@ -205,7 +211,7 @@ fn started_means_that_the_member_serves() {
         let cluster = Cluster::start(version, 3, Options { only: Some(1), ..Options::tls() });
         cluster.member(0).wait_up();
         let asked = Cell::new(0);
-        let id = until_serving(&cluster, &json!({}), || {
+        let id = until_serving(&cluster, &json!({}), None, || {
             asked.set(asked.get() + 1);
             if asked.get() == 1 {
                 // Its port is open; only with these there is a quorum.
@@ -237,7 +243,7 @@ fn a_unit_that_failed_is_not_waited_for() {
     let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
     cluster.member(0).kill();
     // The deadline is an hour away.
-    let failure = until_serving(&cluster, &json!({ "timeout": 3600 }), || unit(cluster.member(0))).unwrap_err();
+    let failure = until_serving(&cluster, &json!({ "timeout": 3600 }), None, || unit(cluster.member(0))).unwrap_err();
     assert_eq!(failure.kind, ErrorKind::Io, "{failure}");
     let wanted = "quorum-etcd-testbed does not stay up (systemd: failed)";
     assert!(failure.msg.starts_with(wanted) && failure.msg.contains("journalctl -u quorum-etcd-testbed"), "{failure}");
@@ -247,7 +253,20 @@ fn a_unit_that_failed_is_not_waited_for() {
 fn a_member_without_quorum_is_waited_for_until_the_deadline() {
     let cluster = Cluster::start(Version::V3_6, 3, Options { only: Some(1), ..Options::tls() });
     cluster.member(0).wait_up();
-    let failure = until_serving(&cluster, &json!({ "timeout": 2 }), || unit(cluster.member(0))).unwrap_err();
+    let failure = until_serving(&cluster, &json!({ "timeout": 2 }), None, || unit(cluster.member(0))).unwrap_err();
     assert!(failure.msg.contains("is active but the member does not serve in time"), "{failure}");
     assert!(matches!(failure.kind, ErrorKind::NoLeader | ErrorKind::Timeout), "{:?} {failure}", failure.kind);
+}
+
+#[test]
+fn after_a_restart_the_old_process_does_not_count() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::tls());
+    let asked = Cell::new(0);
+    let id = until_serving(&cluster, &json!({}), Some("1"), || {
+        asked.set(asked.get() + 1);
+        // It serves all the while; systemd has another run of it only later.
+        let run = if asked.get() < 6 { "1" } else { "2" };
+        Unit { invocation_id: run.into(), ..unit(cluster.member(0)) }
+    });
+    assert!(id.is_ok() && asked.get() >= 6, "{id:?} after {} questions", asked.get());
 }

@@ -3,7 +3,7 @@
 use crate::{Params, own_id};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::connection::Session;
-use etcd_ops::systemd;
+use etcd_ops::systemd::{self, Unit};
 use etcd_ops::view::{self, ClusterView, Health};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Waits until the member behind the session's first endpoint serves. After a restart, `replaced` is the run of the unit
 /// that has to be over: until systemd counts another one as active, whatever answers may still be the old process.
+/// `state` tells how the unit is; one that has failed is not waited for.
 ///
 /// # Errors
 ///
@@ -22,17 +23,18 @@ pub(crate) async fn until_serving(
     params: &Params,
     session: &Session,
     replaced: Option<&str>,
+    state: &impl Fn() -> Result<Unit, Failure>,
 ) -> Result<(ClusterView, u64), Failure> {
     let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        let trouble = match attempt(params, session, replaced).await {
+        let trouble = match attempt(params, session, replaced, state).await {
             Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
-        let state = systemd::show(unit)?;
+        let state = state()?;
         if state.active_state == "failed" || state.sub_state == "auto-restart" || state.result_failed() {
             return Err(failed(unit, &state.active_state));
         }
@@ -42,9 +44,14 @@ pub(crate) async fn until_serving(
     }
 }
 
-async fn attempt(params: &Params, session: &Session, replaced: Option<&str>) -> Result<(ClusterView, u64), Failure> {
+async fn attempt(
+    params: &Params,
+    session: &Session,
+    replaced: Option<&str>,
+    state: &impl Fn() -> Result<Unit, Failure>,
+) -> Result<(ClusterView, u64), Failure> {
     if let Some(replaced) = replaced {
-        let unit = systemd::show(&params.name)?;
+        let unit = state()?;
         if !unit.is_active() || unit.invocation_id == replaced {
             let msg = format!("{} has not restarted yet, it is {}", params.name, unit.active_state);
             return Err(Failure::new(ErrorKind::Timeout, msg));
