@@ -139,6 +139,11 @@ options:
       - "Keep the previous file beside the new one, as C(NAME.TIME~)."
     type: bool
     default: false
+  restarts_follow:
+    description:
+      - "Whether later tasks restart what has to. Where not, a warning says what a restart would pick up."
+    type: bool
+    default: true
 extends_documentation_fragment:
   - quorum.etcd.native
 attributes:
@@ -353,6 +358,10 @@ def main():
             "backup": {
                 "type": "bool",
                 "default": False,
+            },
+            "restarts_follow": {
+                "type": "bool",
+                "default": True,
             },
         },
         required_one_of=[

@@ -65,6 +65,9 @@ impl Module for EtcdConf {
         let report = Report { wanted: &wanted, disk: &disk, steps: &plan.steps, backups: &backups };
         let mut outcome = report.outcome(desired.as_ref());
         outcome.warnings = warnings;
+        if !params.restarts_follow {
+            outcome.warnings.extend(report.pending(desired.as_ref()));
+        }
         Ok(outcome)
     }
 }

@@ -23,6 +23,7 @@ pub struct Params {
     pub(crate) etcd_binary: String,
     pub(crate) translate: bool,
     pub(crate) backup: bool,
+    pub(crate) restarts_follow: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -62,6 +62,20 @@ impl Report<'_> {
         result
     }
 
+    /// What a restart would pick up of the change to a configuration that was there before.
+    pub(crate) fn pending(&self, desired: Option<&Desired>) -> Option<String> {
+        let (desired, file) = desired.zip(self.wanted.files.last())?;
+        let Seen::File(..) = self.disk.at(&file.path) else { return None };
+        let keys = restart_keys(&changed_keys(&self.present_config(&file.path), &desired.config));
+        (!keys.is_empty()).then(|| {
+            format!(
+                "{} changed, and a member that runs picks it up when it restarts only: {}",
+                file.path.display(),
+                keys.join(", ")
+            )
+        })
+    }
+
     /// What cannot be read as a configuration has no keys.
     fn present_config(&self, path: &Path) -> Object {
         match self.disk.at(path) {

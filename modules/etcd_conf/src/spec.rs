@@ -71,6 +71,12 @@ const OPTIONS: &[Opt] = &[
     .default(Default::Bool(false)),
     Opt::new("backup", Kind::Bool, &["Keep the previous file beside the new one, as C(NAME.TIME~)."])
         .default(Default::Bool(false)),
+    Opt::new(
+        "restarts_follow",
+        Kind::Bool,
+        &["Whether later tasks restart what has to. Where not, a warning says what a restart would pick up."],
+    )
+    .default(Default::Bool(true)),
 ];
 
 const FILE_RETURNS: &[Ret] = &[

@@ -71,6 +71,23 @@ fn a_changed_key_is_named_and_shown_and_the_other_file_is_left_alone() {
 }
 
 #[test]
+fn where_no_restart_follows_it_is_said_what_one_would_pick_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path(), "secret");
+    options["restarts_follow"] = false.into();
+    // Nothing runs with a configuration that was not there.
+    assert_eq!(run(options.clone()).unwrap().warnings, Vec::<String>::new());
+    options["config"] = json!({ "log-level": "debug", "name": "etcd-1", "quota-backend-bytes": 1000 });
+    let mut quiet = options.clone();
+    quiet["restarts_follow"] = true.into();
+    quiet["_ansible_check_mode"] = true.into();
+    assert_eq!(run(quiet).unwrap().warnings, Vec::<String>::new());
+    let said = run(options.clone()).unwrap().warnings;
+    assert!(said.len() == 1 && said[0].ends_with("picks it up when it restarts only: log-level"), "{said:?}");
+    assert_eq!(run(options).unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
 fn order_and_types_of_the_options_do_not_matter() {
     let directory = tempfile::tempdir().unwrap();
     let mut options = options(directory.path(), "x");
