@@ -22,7 +22,7 @@ pub fn main(executable: &'static str, version: &'static str, modules: &'static [
     }));
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let find = |name: &OsStr| modules.iter().find(|entry| name == entry.spec.name);
-    if let Some(entry) = words.first().and_then(|word| find(Path::new(word).file_stem()?)) {
+    if let Some(entry) = words.first().and_then(|word| find(module_of(word)?)) {
         return run_words(entry, version, words);
     }
     if let Some(entry) = words.get(1).and_then(|name| find(name)) {
@@ -30,6 +30,12 @@ pub fn main(executable: &'static str, version: &'static str, modules: &'static [
         return run_words(entry, version, words);
     }
     overview(executable, version, modules, &words)
+}
+
+/// The module that a file's name stands for: Ansible puts a word before the names of binary modules on the target.
+fn module_of(word: &OsStr) -> Option<&OsStr> {
+    let name = Path::new(word).file_stem()?;
+    Some(name.to_str().and_then(|name| name.strip_prefix("AnsiballZ_")).map_or(name, OsStr::new))
 }
 
 fn overview(executable: &'static str, version: &'static str, modules: &[Entry], words: &[OsString]) -> ExitCode {

@@ -5,7 +5,7 @@ mod host;
 /// The option table and documentation.
 mod spec;
 
-use ansible_protocol::{Context, Failure, Module, ModuleSpec, Outcome};
+use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::block_on;
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir};
@@ -73,7 +73,11 @@ async fn observe_cluster(params: &Params, host: &host::Host) -> Result<Value, Fa
     loop {
         poll.tick().await;
         let view = ClusterView::observe(&session).await;
-        let settled = view.as_ref().is_ok_and(|view| view.leader.is_some());
+        // A certificate that is refused now will be refused in a moment too.
+        let settled = match &view {
+            Ok(view) => view.leader.is_some(),
+            Err(failure) => matches!(failure.kind, ErrorKind::Tls | ErrorKind::Auth),
+        };
         if settled || Instant::now() >= patience || !host.unit.is_running() {
             return describe(params, host, &session, view?).await;
         }
