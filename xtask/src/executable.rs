@@ -20,7 +20,7 @@ pub(crate) fn build(arch: &str) -> Result<PathBuf> {
     let target = target(arch)?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--release", "--package", NAME, "--target", &target]);
-    for (variable, value) in environment(arch, &target) {
+    for (variable, value) in environment(arch, &target)? {
         if std::env::var_os(&variable).is_none() {
             command.env(variable, value);
         }
@@ -59,20 +59,42 @@ fn add_target(target: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Linker and C compiler. A foreign architecture needs a cross compiler for ring's C code, but no foreign libc: Rust
-/// brings musl's, and its own linker.
-fn environment(arch: &str, target: &str) -> Vec<(String, String)> {
-    let upper = target.to_uppercase().replace('-', "_");
-    let mut variables = Vec::new();
-    let mut flags = vec!["-C target-feature=+crt-static"];
+/// Flags for rustc, and for a foreign architecture the cross compiler that ring's C code needs. No foreign libc:
+/// Rust brings musl's, and a linker for all architectures.
+fn environment(arch: &str, target: &str) -> Result<Vec<(String, String)>> {
+    let lower = target.replace('-', "_");
+    let mut variables = vec![(format!("CARGO_TARGET_{}_RUSTFLAGS", lower.to_uppercase()), flags(target)?)];
     if arch != std::env::consts::ARCH {
-        variables.push((format!("CC_{}", target.replace('-', "_")), format!("{arch}-linux-gnu-gcc")));
-        variables.push((format!("AR_{}", target.replace('-', "_")), format!("{arch}-linux-gnu-ar")));
-        variables.push((format!("CARGO_TARGET_{upper}_LINKER"), "rust-lld".into()));
-        flags.push("-C link-self-contained=yes");
+        variables.push((format!("CC_{lower}"), format!("{arch}-linux-gnu-gcc")));
+        variables.push((format!("AR_{lower}"), format!("{arch}-linux-gnu-ar")));
+        if !is_musl(target) {
+            variables.push((format!("CARGO_TARGET_{}_LINKER", lower.to_uppercase()), format!("{arch}-linux-gnu-gcc")));
+        }
     }
-    variables.push((format!("CARGO_TARGET_{upper}_RUSTFLAGS"), flags.join(" ")));
-    variables
+    Ok(variables)
+}
+
+/// The same for all architectures. With musl, what makes the executable small: equal functions are linked as one, at
+/// a fixed address there are no relocations, and the linker script leaves out what only unwinding needs.
+fn flags(target: &str) -> Result<String> {
+    let mut flags = vec!["-C target-feature=+crt-static".to_owned()];
+    if is_musl(target) {
+        flags.push("-C linker=rust-lld -C link-self-contained=yes -C link-arg=--icf=all".into());
+        flags.push("-C relocation-model=static -C force-unwind-tables=no".into());
+        // What several functions do alike becomes a function of its own, and equal ends of texts are kept once.
+        flags.push("-C llvm-args=-enable-machine-outliner=always -C link-arg=-O2".into());
+        // Relative to the workspace, where cargo starts the compiler.
+        flags.push("-C link-arg=-Txtask/src/executable.ld".into());
+    }
+    // A panic names its place in the sources, but not in whose home directory they were.
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("there is no home directory")?;
+    flags.push(format!("--remap-path-prefix={}/registry/src/=", home.display()));
+    Ok(flags.join(" "))
+}
+
+fn is_musl(target: &str) -> bool {
+    target.ends_with("-musl")
 }
 
 fn verify(path: &PathBuf) -> Result<()> {

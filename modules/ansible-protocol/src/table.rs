@@ -1,6 +1,6 @@
 //! Option tables: the one source of a module's validation, documentation and stubs.
 
-use crate::{Failure, Object, Outcome};
+use crate::{Failure, Object, Outcome, params};
 use serde::de::DeserializeOwned;
 
 /// The type of an option, in Ansible's terms.
@@ -319,8 +319,7 @@ impl Entry {
 }
 
 fn call<M: Module>(options: Object, context: &Context) -> Result<Outcome, Failure> {
-    let params = serde_path_to_error::deserialize(serde_json::Value::Object(options)).map_err(|error| {
-        Failure::invalid_option(format!("invalid option {} of {}: {}", error.path(), M::SPEC.name, error.inner()))
-    })?;
+    let params = params::read(options)
+        .map_err(|error| Failure::invalid_option(format!("invalid options of {}: {error}", M::SPEC.name)))?;
     M::run(params, context)
 }

@@ -4,6 +4,7 @@
 //! neither does whether a text key holds `24` or `"24"`.
 
 use crate::catalogue::{KEYS, Key, Kind, find, normalise};
+use crate::yaml;
 use ansible_protocol::Object;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -25,11 +26,7 @@ pub enum ConfigError {
 ///
 /// Returns why the text is no configuration.
 pub fn parse(text: &str) -> Result<Object, ConfigError> {
-    // The first line says where and why; what follows is a picture of it.
-    let first_line = |error: String| error.lines().next().unwrap_or_default().to_owned();
-    let value: Option<Value> =
-        serde_saphyr::from_str(text).map_err(|error| ConfigError::Yaml(first_line(error.to_string())))?;
-    match value {
+    match yaml::read(text).map_err(ConfigError::Yaml)? {
         None | Some(Value::Null) => Ok(Object::new()),
         Some(Value::Object(config)) => Ok(config),
         Some(_) => Err(ConfigError::NotAMapping),

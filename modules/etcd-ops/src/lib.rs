@@ -27,6 +27,8 @@ pub mod systemd;
 pub mod version;
 /// A cluster as its members describe it.
 pub mod view;
+/// YAML as etcd's parser reads it.
+mod yaml;
 
 use ansible_protocol::{ErrorKind, Failure};
 
