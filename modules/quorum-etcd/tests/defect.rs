@@ -1,7 +1,5 @@
 //! A panic is a failure like any other to whoever reads the result.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use assert_cmd::Command;
 use serde_json::{Value, json};
 
