@@ -149,14 +149,12 @@ impl<'a> Case<'a> {
 
     fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
-        if problems.is_empty() {
-            problems.extend(self.foreign_data());
-        }
-        if problems.is_empty() {
-            problems.extend(match &self.live {
-                Some(live) => self.fresh_beside_live(live),
-                None => self.fresh_without_live(),
-            });
+        problems.extend(self.foreign_data());
+        match &self.live {
+            Some(live) => problems.extend(self.fresh_beside_live(live)),
+            // Without a running cluster, what the fresh hosts are for depends on the others being in order.
+            None if problems.is_empty() => problems.extend(self.fresh_without_live()),
+            None => {}
         }
         problems
     }
