@@ -44,9 +44,17 @@ impl Module for EtcdInfo {
     const SPEC: ModuleSpec = spec::SPEC;
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
-        let host = host::observe(&params);
+        let mut host = host::observe(&params);
         let (cluster, answering) = block_on(async {
-            let cluster = observe_cluster(&params, &host).await;
+            let seen = observe_cluster(&params, &host).await;
+            // While its cluster was looked at, a founding member may have made its data, and announced itself.
+            if host.data == DataDir::Absent {
+                host.data = params.data();
+            }
+            let cluster = match seen {
+                Ok((session, view)) => describe(&params, &host, &session, view).await,
+                Err(failure) => Err(failure),
+            };
             // A member of a running cluster has no need to knock on its peers' doors.
             let urls = if host.data == DataDir::Absent { params.probe.as_slice() } else { &[] };
             Ok((cluster, answering(urls, Duration::from_secs(params.connection.dial_timeout)).await))
@@ -66,7 +74,7 @@ impl Module for EtcdInfo {
 
 /// The cluster this host's member belongs to. Where the member is up but its cluster has no leader, an election may
 /// be under way: that is worth a little patience.
-async fn observe_cluster(params: &Params, host: &host::Host) -> Result<Value, Failure> {
+async fn observe_cluster(params: &Params, host: &host::Host) -> Result<(Session, ClusterView), Failure> {
     let session = Session::new(&params.connection)?;
     let patience = if host.unit.is_running() { Instant::now() + ELECTION } else { Instant::now() };
     let mut poll = tokio::time::interval(Duration::from_millis(200));
@@ -79,7 +87,7 @@ async fn observe_cluster(params: &Params, host: &host::Host) -> Result<Value, Fa
             Err(failure) => matches!(failure.kind, ErrorKind::Tls | ErrorKind::Auth),
         };
         if settled || Instant::now() >= patience || !host.unit.is_running() {
-            return describe(params, host, &session, view?).await;
+            return Ok((session, view?));
         }
     }
 }
