@@ -44,6 +44,13 @@ options:
     type: list
     elements: str
     default: []
+  cluster:
+    description:
+      - >-
+        Look at the cluster as well, and not only at the host and whether its member serves. That takes a
+        login wherever the cluster asks for one.
+    type: bool
+    default: true
   hash:
     description:
       - "Compare the members' data: each one's hash of all keys at a common revision."
@@ -107,6 +114,10 @@ etcd:
       type: list
       returned: success
       elements: str
+    serving:
+      description: "Whether the host's own member can be read through its leader."
+      type: bool
+      returned: success
     certificate:
       description: "The member's certificate: validity, names, issuer; null when there is none."
       type: dict
@@ -114,7 +125,8 @@ etcd:
     cluster:
       description: >-
         The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
-        and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.
+        and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached, or
+        was not to be looked at.
       type: dict
       returned: success
     cluster_error:
@@ -153,6 +165,10 @@ def main():
                 "type": "list",
                 "elements": "str",
                 "default": [],
+            },
+            "cluster": {
+                "type": "bool",
+                "default": True,
             },
             "hash": {
                 "type": "bool",

@@ -25,9 +25,10 @@ options:
   hosts:
     description:
       - >-
-        The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port),
-        C(data), C(init), C(config_extra), C(version), C(pki_dir), C(not_lists), which of the variables that
-        are to be lists are none, and C(default_password), whether nobody chose the root password.
+        The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host),
+        C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version),
+        C(etcd_pki_dir), C(not_lists), which of the variables that are to be lists are none, and
+        C(default_password), whether nobody chose the root password.
     type: dict
   play_hosts:
     description:
@@ -81,8 +82,8 @@ EXAMPLES = r"""
   quorum.etcd.etcd_inventory:
     groups: {etcd: [10.10.10.10, 10.10.10.11]}
     hosts:
-      10.10.10.10: {seq: 1}
-      10.10.10.11: {seq: 2}
+      10.10.10.10: {etcd_seq: 1}
+      10.10.10.11: {etcd_seq: 2}
     play_hosts: [10.10.10.10, 10.10.10.11]
   delegate_to: localhost
   run_once: true
@@ -109,14 +110,17 @@ steps:
   type: dict
   returned: "O(groups) is given"
 situations:
-  description: "Each observed host: C(founds) and C(initial_cluster_state)."
+  description: >-
+    Each observed host: C(founds), C(initial_cluster_state), C(installs), and C(settled), whether its member
+    serves as configured.
   type: dict
   returned: "O(observed) is given"
-founders:
-  description: "The hosts that found a cluster."
-  type: list
+look_closer:
+  description: >-
+    Whether M(quorum.etcd.etcd_info) has to look at the clusters too, because a member is to be started that
+    does not serve as it is configured; nothing is judged before.
+  type: bool
   returned: "O(observed) is given"
-  elements: str
 waves:
   description: "The wave in which each host restarts, counted from 0."
   type: dict

@@ -23,14 +23,14 @@ ANSWER_RC = 99  # As in the plugin.
 # with different versions do not take turns uploading.
 PUT = r"""
 umask 077; LC_ALL=C; export LC_ALL;
-others() { ls -1t "$c" | grep -Ex "[0-9a-f]{64}" | grep -vx "$d" | tail -n "+$1" | while read -r o; do rm -rf "$c/$o"; done; };
+others() { ls -1t "$c" | grep -Ex "[0-9a-f]{64}" | grep -vx "$d" | tail -n "+$1" | while read -r o; do rm -rf "$c/$o" "$c/.seen.$o"; done; };
 e=$(mkdir -p "$c" 2>&1) || say write "$e";
 private || { e=$(chmod 00700 "$c" 2>&1) || say write "$e"; others 1; };
 t=$(mktemp "$c/.new.XXXXXX" 2>&1) || say write "$t";
 trap "rm -f \"\$t\"" EXIT; trap "exit 99" HUP INT TERM;
 e=$({ cat >"$t"; } 2>&1) || say write "$e";
 good "$t" || say damaged "$c";
-e=$({ chmod 0700 "$t" && rm -rf "$f" && mv -f "$t" "$f"; } 2>&1) || say write "$e";
+e=$({ chmod 0700 "$t" && rm -rf "$f" "$seen" && mv -f "$t" "$f"; } 2>&1) || say write "$e";
 find "$c" -name ".new.*" -mmin +60 -exec rm -f {} + 2>/dev/null;
 others 3;
 say ready

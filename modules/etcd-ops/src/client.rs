@@ -1,13 +1,13 @@
 //! Connecting to one member, and logging in when it asks.
 
-use crate::connection::{Login, Tls};
+use crate::connection::{Login, Session};
 use crate::errors::{etcd_failure, hung_up, is_permission_denied, status_wants_login, transport_failure, wants_login};
 use crate::rpc;
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_client::{Client, Error as EtcdError};
+use http_body_util::BodyExt;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::body::Body;
@@ -20,7 +20,21 @@ use tower::{BoxError, ServiceExt};
 pub(crate) type RawChannel =
     BoxCloneSyncService<tonic::codegen::http::Request<Body>, tonic::codegen::http::Response<Body>, BoxError>;
 
-type Token = Arc<RwLock<Option<MetadataValue<Ascii>>>>;
+type Token = MetadataValue<Ascii>;
+
+/// A token that several hold in common.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TokenCell(Arc<RwLock<Option<Token>>>);
+
+impl TokenCell {
+    fn get(&self) -> Option<Token> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, token: Option<Token>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+}
 
 /// Whether a cluster asks for users and passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -43,28 +57,28 @@ pub enum PasswordCheck {
     NoPassword,
 }
 
-/// One member, connected. Logs in at most once, and only when the member asks for it: a bcrypt check costs the
-/// member about 0.1 s.
+/// One member, connected. Logs in only when the member asks for it, and at most once for all members of a session: a
+/// bcrypt check costs a member about 0.1 s, and a token that one member has given is good for the whole cluster.
 #[derive(Clone)]
 pub struct MemberClient {
     endpoint: String,
     client: Client,
     /// For logins: a member refuses even those when they come with a token it no longer knows.
     anonymous: Client,
+    /// For reads through the leader: a member without one says so at once, instead of waiting for one to come.
+    led: Client,
     raw: RawChannel,
     login: Option<Arc<Login>>,
-    token: Token,
+    /// What this client's calls carry.
+    token: TokenCell,
+    /// The token of whichever of the session's clients logged in last.
+    session_token: TokenCell,
     deadline: Instant,
 }
 
 impl MemberClient {
-    pub(crate) async fn connect(
-        endpoint: &str,
-        tls: Option<&Tls>,
-        login: Option<Arc<Login>>,
-        dial_timeout: Duration,
-        deadline: Instant,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn connect(endpoint: &str, session: &Session) -> Result<Self, Failure> {
+        let (tls, dial_timeout) = (session.tls.as_ref(), session.dial_timeout());
         let failed = |error: &dyn std::error::Error| transport_failure(endpoint, error);
         let mut builder = Endpoint::from_shared(endpoint.to_owned()).map_err(|error| failed(&error))?;
         if let (true, Some(tls)) = (endpoint.starts_with("https://"), tls) {
@@ -86,15 +100,23 @@ impl MemberClient {
             }
             _ => {}
         }
-        let token = Token::default();
-        let over = async |channel: RawChannel| {
-            let client = Client::from_channel(etcd_client::Channel::Custom(channel), None).await;
+        let token = TokenCell::default();
+        let raw = with_token(channel.clone(), token.clone());
+        let over = async |channel: RawChannel, options| {
+            let client = Client::from_channel(etcd_client::Channel::Custom(channel), options).await;
             client.map_err(|error| etcd_failure(endpoint, "connect", &error))
         };
-        let anonymous = over(with_token(channel.clone(), Token::default())).await?;
-        let raw = with_token(channel, token.clone());
-        let client = over(raw.clone()).await?;
-        Ok(Self { endpoint: endpoint.to_owned(), client, anonymous, raw, login, token, deadline })
+        Ok(Self {
+            endpoint: endpoint.to_owned(),
+            client: over(raw.clone(), None).await?,
+            anonymous: over(with_token(channel, TokenCell::default()), None).await?,
+            led: over(raw.clone(), Some(etcd_client::ConnectOptions::new().with_require_leader(true))).await?,
+            raw,
+            login: session.login.clone(),
+            token,
+            session_token: session.token.clone(),
+            deadline: session.deadline(),
+        })
     }
 
     /// The URL this client talks to.
@@ -128,16 +150,33 @@ impl MemberClient {
         what: &str,
         mut call: impl AsyncFnMut(Client) -> Result<T, EtcdError>,
     ) -> Result<T, Failure> {
-        let error = match self.in_time(what, call(self.client.clone())).await? {
+        let mut attempt = async || self.in_time(what, call(self.client.clone())).await;
+        let mut refusal = match attempt().await? {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if !(wants_login(&error) && self.login.is_some()) {
-            return Err(etcd_failure(&self.endpoint, what, &error));
+        let wants_login = |error: &EtcdError| wants_login(error) && self.login.is_some();
+        if wants_login(&refusal) && self.adopt_session_token() {
+            refusal = match attempt().await? {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+        }
+        if !wants_login(&refusal) {
+            return Err(etcd_failure(&self.endpoint, what, &refusal));
         }
         self.log_in().await?;
-        let again = self.in_time(what, call(self.client.clone())).await?;
-        again.map_err(|error| etcd_failure(&self.endpoint, what, &error))
+        attempt().await?.map_err(|error| etcd_failure(&self.endpoint, what, &error))
+    }
+
+    /// Goes on with what another client of the session was given; false when there is nothing new to try.
+    fn adopt_session_token(&self) -> bool {
+        let given = self.session_token.get();
+        let news = given.is_some() && given != self.token.get();
+        if news {
+            self.token.set(given);
+        }
+        news
     }
 
     /// Logs in with the session's user and password.
@@ -158,7 +197,8 @@ impl MemberClient {
         let token = MetadataValue::try_from(response.token()).map_err(|error| {
             Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
         })?;
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        self.session_token.set(Some(token.clone()));
+        self.token.set(Some(token));
         Ok(())
     }
 
@@ -180,7 +220,9 @@ impl MemberClient {
         match self.authenticate(&login.user, &login.password).await? {
             Err(refusal) => Ok(refusal),
             Ok(token) => {
-                *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+                self.token.set(Some(token));
+                // The session's token is another user's.
+                self.session_token = TokenCell::default();
                 self.login = Some(Arc::new(login));
                 Ok(PasswordCheck::Right)
             }
@@ -189,7 +231,7 @@ impl MemberClient {
 
     /// Goes on as nobody.
     pub fn log_out(&mut self) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.token.set(None);
         self.login = None;
     }
 
@@ -250,6 +292,24 @@ impl MemberClient {
         }
     }
 
+    /// The server's version, such as `3.6.14`: what etcd answers anybody on `/version`, beside its gRPC API.
+    ///
+    /// # Errors
+    ///
+    /// When the member does not answer, or with something else.
+    pub async fn version(&self) -> Result<String, Failure> {
+        let what = "ask for the version";
+        let strange = |cause: &dyn std::fmt::Display| {
+            Failure::new(ErrorKind::Io, format!("cannot {what} on {}: {cause}", self.endpoint))
+        };
+        let request = http::Request::get(format!("{}/version", self.endpoint)).body(Body::empty());
+        let request = request.map_err(|error| strange(&error))?;
+        let answer = self.in_time(what, self.raw.clone().oneshot(request)).await?.map_err(|error| strange(&error))?;
+        let body = self.in_time(what, answer.into_body().collect()).await?.map_err(|error| strange(&error))?;
+        let versions: serde_json::Value = serde_json::from_slice(&body.to_bytes()).map_err(|error| strange(&error))?;
+        versions["etcdserver"].as_str().map(ToOwned::to_owned).ok_or_else(|| strange(&"there is none in the answer"))
+    }
+
     /// The member list. Linearizable: it needs a leader and is never stale; otherwise it is what this member knows.
     ///
     /// # Errors
@@ -283,11 +343,10 @@ impl MemberClient {
     }
 
     async fn read(&self, serializable: bool) -> Result<(), Failure> {
-        let mut options = etcd_client::GetOptions::new().with_count_only();
-        if serializable {
-            options = options.with_serializable();
-        }
-        match self.in_time("read a key", self.client.kv_client().get("health", Some(options))).await? {
+        let options = etcd_client::GetOptions::new().with_count_only();
+        let (client, options) =
+            if serializable { (&self.client, options.with_serializable()) } else { (&self.led, options) };
+        match self.in_time("read a key", client.kv_client().get("health", Some(options))).await? {
             Ok(_) => Ok(()),
             Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(()),
             Err(error) => Err(etcd_failure(&self.endpoint, "read a key", &error)),
@@ -295,9 +354,9 @@ impl MemberClient {
     }
 }
 
-fn with_token(channel: Channel, token: Token) -> RawChannel {
+fn with_token(channel: Channel, token: TokenCell) -> RawChannel {
     let service = channel.map_request(move |mut request: tonic::codegen::http::Request<Body>| {
-        if let Some(token) = token.read().unwrap_or_else(PoisonError::into_inner).as_ref()
+        if let Some(token) = token.get()
             && let Ok(value) = tonic::codegen::http::HeaderValue::from_bytes(token.as_encoded_bytes())
         {
             request.headers_mut().insert("authorization", value.clone());

@@ -1,6 +1,6 @@
 //! The connection options that all modules share, and the TLS they lead to.
 
-use crate::client::MemberClient;
+use crate::client::{MemberClient, TokenCell};
 use ansible_protocol::{Default, ErrorKind, Failure, Fragment, Kind, Opt};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -74,8 +74,10 @@ pub(crate) struct Tls {
 #[derive(Clone, Debug)]
 pub struct Session {
     endpoints: Vec<String>,
-    tls: Option<Tls>,
-    login: Option<Arc<Login>>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) login: Option<Arc<Login>>,
+    /// What a member gave to whoever logged in last; good at all members.
+    pub(crate) token: TokenCell,
     dial_timeout: Duration,
     deadline: Instant,
 }
@@ -97,6 +99,7 @@ impl Session {
             endpoints,
             tls: if secure { Some(tls(connection)?) } else { None },
             login: login.map(|(user, password)| Arc::new(Login { user, password })),
+            token: TokenCell::default(),
             dial_timeout: Duration::from_secs(connection.dial_timeout.max(1)),
             deadline: Instant::now() + Duration::from_secs(connection.timeout.max(1)),
         })
@@ -129,7 +132,7 @@ impl Session {
     /// The same session with other credentials, or none.
     #[must_use]
     pub fn with_login(&self, login: Option<Login>) -> Self {
-        Self { login: login.map(Arc::new), ..self.clone() }
+        Self { login: login.map(Arc::new), token: TokenCell::default(), ..self.clone() }
     }
 
     /// The same session with another deadline.
@@ -145,8 +148,7 @@ impl Session {
     /// Kinds `unreachable`, `tls` and `timeout`, each naming the endpoint and the cause.
     pub async fn connect(&self, endpoint: &str) -> Result<MemberClient, Failure> {
         let endpoint = normalise(endpoint)?;
-        MemberClient::connect(&endpoint, self.tls.as_ref(), self.login.clone(), self.dial_timeout(), self.deadline)
-            .await
+        MemberClient::connect(&endpoint, self).await
     }
 
     /// Connects to the first endpoint that answers.

@@ -221,31 +221,40 @@ async fn observe_member(session: &Session, member: rpc::Member) -> MemberView {
 async fn check(session: &Session, member: &MemberView) -> (Health, Option<Status>) {
     let mut trouble = Health::Unstarted;
     for url in &member.client_urls {
-        let client = match session.connect(url).await {
-            Ok(client) => client,
-            Err(failure) => {
-                trouble = Health::Unhealthy(failure.kind, failure.msg);
-                continue;
-            }
-        };
-        let (id, status) = match status(&client).await {
-            Ok(answer) => answer,
-            Err(failure) => {
-                trouble = Health::Unhealthy(failure.kind, failure.msg);
-                continue;
-            }
-        };
-        if id != member.id {
-            let msg = format!("{url} is answered by another member ({})", hex(id));
-            return (Health::Unhealthy(ErrorKind::Conflict, msg), None);
+        match check_at(session, member, url).await {
+            Ok(found) => return found,
+            Err(failure) => trouble = Health::Unhealthy(failure.kind, failure.msg),
         }
-        return (serving(&client, member.is_learner, &status).await, Some(status));
     }
     (trouble, None)
 }
 
-/// A member serves when it follows a leader, reads through it, and has no alarm of corruption.
-async fn serving(client: &MemberClient, is_learner: bool, status: &Status) -> Health {
+/// Fails where the member cannot be asked at this URL; another one may do.
+async fn check_at(session: &Session, member: &MemberView, url: &str) -> Result<(Health, Option<Status>), Failure> {
+    let client = session.connect(url).await?;
+    let read =
+        async { if member.is_learner { client.read_serializable().await } else { client.read_linearizable().await } };
+    // Without a leader the read fails at once, but a status that needs a login waits for one to come.
+    let (read, status) = tokio::join!(read, async { status(&client.with_deadline(session.soon())).await });
+    let (status, read) = match (status, read) {
+        (Ok(status), read) => (status, read),
+        (Err(_), Err(failure)) if failure.kind == ErrorKind::NoLeader => return Ok((unhealthy(failure), None)),
+        (Err(failure), _) => return Err(failure),
+    };
+    let (id, status) = status;
+    if id != member.id {
+        let failure = Failure::new(ErrorKind::Conflict, format!("{url} is answered by another member ({})", hex(id)));
+        return Ok((unhealthy(failure), None));
+    }
+    Ok((serving(&client, &status, read), Some(status)))
+}
+
+fn unhealthy(failure: Failure) -> Health {
+    Health::Unhealthy(failure.kind, failure.msg)
+}
+
+/// A member serves when it follows a leader, could be read through it, and has no alarm of corruption.
+fn serving(client: &MemberClient, status: &Status, read: Result<(), Failure>) -> Health {
     let endpoint = client.endpoint();
     if let Some(corrupt) = status.errors.iter().find(|error| error.contains("CORRUPT")) {
         return Health::Unhealthy(ErrorKind::Conflict, format!("{endpoint} has the alarm {corrupt}"));
@@ -253,8 +262,7 @@ async fn serving(client: &MemberClient, is_learner: bool, status: &Status) -> He
     if status.leader == 0 {
         return Health::Unhealthy(ErrorKind::NoLeader, format!("{endpoint} has no leader"));
     }
-    let read = if is_learner { client.read_serializable().await } else { client.read_linearizable().await };
-    read.map_or_else(|failure| Health::Unhealthy(failure.kind, failure.msg), |()| Health::Healthy)
+    read.map_or_else(unhealthy, |()| Health::Healthy)
 }
 
 /// The id of the member behind the client, and its status.

@@ -88,11 +88,8 @@ impl Params {
         }
         problems
             .extend([("key_mode", &self.key_mode), ("mode", &self.mode)].iter().filter_map(|(n, v)| mode(n, v).err()));
-        if matches!(self.state, State::Requested | State::Present)
-            && self.ca_certificate().is_none()
-            && !context.check_mode
-        {
-            problems.push("ca_certificate is required when state is requested or present".into());
+        if self.state == State::Present && self.ca_certificate().is_none() && !context.check_mode {
+            problems.push("ca_certificate is required when state is present".into());
         }
         if problems.is_empty() {
             return Ok(());

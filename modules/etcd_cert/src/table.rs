@@ -45,7 +45,7 @@ const OPTIONS: &[Opt] = &[
         "ca_certificate",
         Kind::Str,
         &[
-            "The CA certificates to trust, in PEM: the content of C(ca.crt), the issuing one first. Required for O(state=requested) and O(state=present), except in check mode when the CA is still to be made.",
+            "The CA certificates to trust, in PEM: the content of C(ca.crt), the issuing one first. Required for O(state=present), except in check mode; left out for O(state=requested) while the CA is still to be made.",
             "To rotate a CA, list the old certificate and the new one while both are in use.",
         ],
     ),

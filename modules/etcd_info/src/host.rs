@@ -33,7 +33,7 @@ pub(crate) fn observe(params: &Params) -> Host {
 }
 
 impl Host {
-    /// The host as results show it; `running` is the version that its member says it is.
+    /// The host as results show it; `running` is what its member, which serves, says it is.
     pub(crate) fn to_value(&self, running: Option<&str>) -> Value {
         json!({
             "version": self.version(running).map(|version| version.to_string()),
@@ -41,9 +41,11 @@ impl Host {
             "unit": self.unit,
             "data": self.data,
             "pending": self.pending,
+            "serving": running.is_some(),
             "certificate": self.certificate,
             "cluster": null,
             "cluster_error": null,
+            "answering": [],
         })
     }
 

@@ -36,6 +36,7 @@ pub struct Params {
     cert_file: PathBuf,
     runtime_dir: PathBuf,
     probe: Vec<String>,
+    cluster: bool,
     hash: bool,
 }
 
@@ -45,6 +46,10 @@ impl Module for EtcdInfo {
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let mut host = host::observe(&params);
+        if !params.cluster {
+            let running = block_on(async { Ok(serving(&params, &host).await.ok()) })?;
+            return Ok(Outcome::new(false).with("etcd", host.to_value(running.as_deref())));
+        }
         let (cluster, answering) = block_on(async {
             let seen = observe_cluster(&params, &host).await;
             // While its cluster was looked at, a founding member may have made its data, and announced itself.
@@ -59,7 +64,8 @@ impl Module for EtcdInfo {
             let urls = if host.data == DataDir::Absent { params.probe.as_slice() } else { &[] };
             Ok((cluster, answering(urls, Duration::from_secs(params.connection.dial_timeout)).await))
         })?;
-        let running = cluster.as_ref().ok().and_then(|cluster| cluster["local_member"]["status"]["version"].as_str());
+        let own = cluster.as_ref().ok().map(|cluster| &cluster["local_member"]);
+        let running = own.filter(|own| own["healthy"] == true).and_then(|own| own["status"]["version"].as_str());
         let mut etcd = host.to_value(running);
         match cluster {
             Ok(cluster) => etcd["cluster"] = cluster,
@@ -70,6 +76,17 @@ impl Module for EtcdInfo {
         etcd["answering"] = answering.into();
         Ok(Outcome::new(false).with("etcd", etcd))
     }
+}
+
+/// The version of the host's own member, if it serves: if it can be read through the leader. Takes no login.
+async fn serving(params: &Params, host: &host::Host) -> Result<String, Failure> {
+    let session = Session::new(&params.connection)?;
+    let own = session.endpoints().first().filter(|_| host.unit.is_running());
+    let own = own.ok_or_else(|| Failure::new(ErrorKind::Unreachable, format!("{} does not run", params.unit)))?;
+    let client = session.connect(own).await?;
+    let client = client.with_deadline(session.soon());
+    let (read, version) = tokio::join!(client.read_linearizable(), client.version());
+    read.and(version)
 }
 
 /// The cluster this host's member belongs to. Where the member is up but its cluster has no leader, an election may

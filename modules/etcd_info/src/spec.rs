@@ -18,6 +18,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("cert_file", Kind::Path, &["The member's certificate."]).default(Default::Str("/etc/etcd/server.crt")),
         Opt::new("probe", Kind::List(&Kind::Str), &["URLs to knock on when the host has no data of its own, to find out whether a cluster already runs there."])
             .default(Default::Strs(&[])),
+        Opt::new("cluster", Kind::Bool, &["Look at the cluster as well, and not only at the host and whether its member serves. That takes a login wherever the cluster asks for one."])
+            .default(Default::Bool(true)),
         Opt::new("hash", Kind::Bool, &["Compare the members' data: each one's hash of all keys at a common revision."])
             .default(Default::Bool(false)),
     ],
@@ -49,11 +51,12 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             "The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id), C(cluster_id) and C(had_leader).",
         ),
         Ret::new("pending", "list", "What a restart would pick up: configuration keys, V(unit), V(certificate authority)."),
+        Ret::new("serving", "bool", "Whether the host's own member can be read through its leader."),
         Ret::new("certificate", "dict", "The member's certificate: validity, names, issuer; null when there is none."),
         Ret::new(
             "cluster",
             "dict",
-            "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached.",
+            "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached, or was not to be looked at.",
         ),
         Ret::new("cluster_error", "dict", "Why the cluster cannot be reached: C(kind) and C(reason)."),
         Ret::new("answering", "list", "Those of O(probe) that something answers on."),

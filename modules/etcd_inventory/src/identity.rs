@@ -38,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) peer_url: String,
     pub(crate) data_dir: String,
     pub(crate) joins: bool,
+    /// The version of etcd that is asked for.
+    pub(crate) version: Option<String>,
     seq: u32,
 }
 
@@ -111,7 +113,7 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
 }
 
 fn cluster_of(params: &Inventory, host: &str) -> String {
-    let named = params.hosts.get(host).and_then(|variables| text(variables, "cluster"));
+    let named = params.hosts.get(host).and_then(|variables| text(variables, "etcd_cluster"));
     named.unwrap_or_else(|| DEFAULT_CLUSTER.into())
 }
 
@@ -145,8 +147,8 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
     let variables = params.hosts.get(host).unwrap_or(&empty);
     let seq = sequence(host, variables);
     let address = address(host, variables);
-    let client_port = port(host, variables, "port", "etcd_port", DEFAULT_CLIENT_PORT);
-    let peer_port = port(host, variables, "peer_port", "etcd_peer_port", DEFAULT_PEER_PORT);
+    let client_port = port(host, variables, "etcd_port", DEFAULT_CLIENT_PORT);
+    let peer_port = port(host, variables, "etcd_peer_port", DEFAULT_PEER_PORT);
     let joins = init(host, variables);
     let mut ok = |result: Result<Value, String>| result.map_err(|problem| findings.problems.push(problem)).ok();
     let checked = [
@@ -172,8 +174,9 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
         client_url: url(address, client_port),
         peer_url: url(address, peer_port),
         address,
-        data_dir: text(variables, "data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+        data_dir: text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         joins: joins.ok()?,
+        version: text(variables, "etcd_version"),
         seq,
     })
 }
@@ -196,12 +199,14 @@ fn text(variables: &Object, name: &str) -> Option<String> {
 
 /// The `initial-cluster-token` a host asks for.
 fn token(variables: &Object) -> Option<String> {
-    variables.get("config_extra")?.get("initial-cluster-token")?.as_str().map(ToOwned::to_owned)
+    variables.get("etcd_config_extra")?.get("initial-cluster-token")?.as_str().map(ToOwned::to_owned)
 }
 
 fn sequence(host: &str, variables: &Object) -> Result<u32, String> {
     let example = format!("write {host}: {{ etcd_seq: 1 }} with a number of its own for each member");
-    let Some(given) = text(variables, "seq") else { return Err(format!("etcd_seq is not set on {host}: {example}")) };
+    let Some(given) = text(variables, "etcd_seq") else {
+        return Err(format!("etcd_seq is not set on {host}: {example}"));
+    };
     match given.parse() {
         Ok(seq) if seq > 0 || given == "0" => Ok(seq),
         _ => Err(format!("etcd_seq of {host} is {given:?}, not a whole number: {example}")),
@@ -209,7 +214,7 @@ fn sequence(host: &str, variables: &Object) -> Result<u32, String> {
 }
 
 fn address(host: &str, variables: &Object) -> Result<IpAddr, String> {
-    let sources = ["address", "ansible_host"].iter().filter_map(|name| Some((*name, text(variables, name)?)));
+    let sources = ["etcd_address", "ansible_host"].iter().filter_map(|name| Some((*name, text(variables, name)?)));
     let (source, given) = sources.into_iter().next().unwrap_or(("name", host.to_owned()));
     let parsed = given.trim_matches(['[', ']']).parse::<IpAddr>();
     match parsed {
@@ -217,7 +222,7 @@ fn address(host: &str, variables: &Object) -> Result<IpAddr, String> {
             "the address of {host} is {given}, where no other member can reach it: set etcd_address to its own address"
         )),
         Ok(address) => Ok(address),
-        Err(_) if source == "address" => {
+        Err(_) if source == "etcd_address" => {
             Err(format!("etcd_address of {host} is {given:?}: etcd listens on IP addresses only, give one"))
         }
         Err(_) => Err(format!(
@@ -226,14 +231,14 @@ fn address(host: &str, variables: &Object) -> Result<IpAddr, String> {
     }
 }
 
-fn port(host: &str, variables: &Object, key: &str, name: &str, default: u16) -> Result<u16, String> {
-    let Some(given) = variables.get(key).filter(|value| !value.is_null()) else { return Ok(default) };
-    let parsed = text(variables, key).and_then(|text| text.parse().ok()).filter(|port| *port > 0);
+fn port(host: &str, variables: &Object, name: &str, default: u16) -> Result<u16, String> {
+    let Some(given) = variables.get(name).filter(|value| !value.is_null()) else { return Ok(default) };
+    let parsed = text(variables, name).and_then(|text| text.parse().ok()).filter(|port| *port > 0);
     parsed.ok_or_else(|| format!("{name} of {host} is {given}, not a port from 1 to 65535"))
 }
 
 fn init(host: &str, variables: &Object) -> Result<bool, String> {
-    match text(variables, "init").as_deref() {
+    match text(variables, "etcd_init").as_deref() {
         None | Some("new") => Ok(false),
         Some("existing") => Ok(true),
         Some(other) => {
@@ -247,14 +252,15 @@ fn init(host: &str, variables: &Object) -> Result<bool, String> {
 /// Keys of `etcd_config_extra` that etcd would ignore, and values it would not take. Without `etcd_version` any version
 /// may be meant; what the installed one makes of them is for `etcd_conf` to say.
 fn config_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
-    let Some(extra) = variables.and_then(|variables| variables.get("config_extra")).filter(|extra| !extra.is_null())
+    let Some(extra) =
+        variables.and_then(|variables| variables.get("etcd_config_extra")).filter(|extra| !extra.is_null())
     else {
         return Vec::new();
     };
     let Value::Object(extra) = extra else {
         return vec![format!("etcd_config_extra of {host} is {extra}, not a mapping of etcd's keys to values")];
     };
-    let version = variables.and_then(|variables| text(variables, "version")?.parse().ok());
+    let version = variables.and_then(|variables| text(variables, "etcd_version")?.parse().ok());
     catalogue::check(version, &catalogue::normalise(extra))
         .into_iter()
         .filter(|problem| problem.severity == Severity::Refusal)
@@ -345,7 +351,7 @@ fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Hos
         let others = cluster.members.iter().filter(|other| other.host != member.host);
         std::iter::once(member).chain(others)
     };
-    let pki_dir = params.hosts.get(&member.host).and_then(|variables| text(variables, "pki_dir"));
+    let pki_dir = params.hosts.get(&member.host).and_then(|variables| text(variables, "etcd_pki_dir"));
     let ca_dir = pki_dir.map_or_else(|| params.pki_dir.clone(), PathBuf::from).join("ca");
     Host {
         name: &member.name,

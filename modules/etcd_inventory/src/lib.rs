@@ -65,12 +65,15 @@ impl Module for EtcdInventory {
         let steps = Steps::of(&params.run_tags, &params.skip_tags);
         let outcome = match (params.clusters, params.observed, params.restarts) {
             (Some(clusters), Some(observed), _) => {
-                let situations = safety::judge(&clusters, &observed, &mut findings);
+                let verdict = safety::judge(&clusters, &observed, steps.launch, &mut findings);
+                if verdict.look_closer {
+                    return Ok(Outcome::new(false).with("look_closer", true).with("situations", verdict.situations));
+                }
                 if steps.launch {
                     report(&findings, ErrorKind::Conflict)?;
                 }
                 findings.warnings.append(&mut findings.problems);
-                Outcome::new(false).with("founders", situations.founders()).with("situations", situations)
+                Outcome::new(false).with("look_closer", false).with("situations", verdict.situations)
             }
             (Some(clusters), None, restarts) => {
                 let waves = waves::order(&clusters, &restarts.unwrap_or_default());

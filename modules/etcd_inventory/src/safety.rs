@@ -14,7 +14,12 @@ struct Observed {
     #[serde(default)]
     unit: Unit,
     data: Data,
+    #[serde(default)]
+    serving: bool,
+    #[serde(default)]
+    pending: Vec<String>,
     cluster: Option<Live>,
+    cluster_error: Option<Value>,
     #[serde(default)]
     answering: Vec<String>,
 }
@@ -22,6 +27,12 @@ struct Observed {
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Unit {
     error: Option<String>,
+    #[serde(default)]
+    active_state: String,
+    #[serde(default)]
+    unit_file_state: String,
+    #[serde(default)]
+    need_daemon_reload: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -50,6 +61,25 @@ struct LiveMember {
     started: bool,
 }
 
+impl Observed {
+    /// Whether the member serves with what it is configured for, and will do so after a boot.
+    fn settled(&self) -> bool {
+        let unit = &self.unit;
+        let up = unit.active_state == "active" && unit.unit_file_state == "enabled" && !unit.need_daemon_reload;
+        up && self.serving && self.pending.is_empty() && self.data.state == "member"
+    }
+
+    /// Whether the host has looked at its cluster, and not only at itself.
+    fn looked(&self) -> bool {
+        self.cluster.is_some() || self.cluster_error.is_some()
+    }
+
+    /// Whether etcd is missing, or another version of it is asked for.
+    fn installs(&self, wanted: Option<&str>) -> bool {
+        self.version.is_none() || wanted.is_some_and(|wanted| self.version.as_deref() != Some(wanted))
+    }
+}
+
 /// One cluster of the inventory beside what was found of it.
 struct Case<'a> {
     cluster: &'a Cluster,
@@ -66,37 +96,51 @@ pub(crate) struct Situation {
     founds: bool,
     /// What belongs into its configuration.
     initial_cluster_state: &'static str,
+    /// Whether etcd is to be installed.
+    installs: bool,
+    /// Whether its member serves as it is configured, so that there is nothing to launch.
+    settled: bool,
 }
 
-/// Each observed host's situation.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Situations(BTreeMap<String, Situation>);
-
-impl Situations {
-    /// The hosts that found a cluster.
-    pub(crate) fn founders(&self) -> Vec<&String> {
-        self.0.iter().filter(|(_, situation)| situation.founds).map(|(host, _)| host).collect()
-    }
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// Each observed host's situation.
+    pub(crate) situations: BTreeMap<String, Situation>,
+    /// Whether nothing can be said before the hosts have looked at their clusters.
+    pub(crate) look_closer: bool,
 }
 
-/// Judges every cluster.
+/// Judges every cluster. Its hosts have to look at it only when the run starts members (`starts`) and not each of them
+/// serves as it is configured: then all is well, as far as the run is concerned.
 pub(crate) fn judge(
     clusters: &BTreeMap<String, Cluster>,
     observed: &BTreeMap<String, Value>,
+    starts: bool,
     findings: &mut Findings,
-) -> Situations {
-    let mut situations = Situations::default();
+) -> Verdict {
+    let mut verdict = Verdict::default();
     for cluster in clusters.values() {
         let case = Case::new(cluster, observed);
-        findings.problems.extend(case.problems());
-        findings.warnings.extend(case.version_warnings());
-        for (host, seen) in &case.seen {
+        if starts && case.seen.values().any(|seen| !seen.settled() && !seen.looked()) {
+            verdict.look_closer = true;
+        } else {
+            findings.problems.extend(case.problems(starts));
+            findings.warnings.extend(case.version_warnings());
+        }
+        for member in &cluster.members {
+            let Some(seen) = case.seen.get(member.host.as_str()) else { continue };
             let founds = seen.data.state == "absent" && case.founds();
-            let initial_cluster_state = if founds { "new" } else { "existing" };
-            situations.0.insert((*host).to_owned(), Situation { founds, initial_cluster_state });
+            let situation = Situation {
+                founds,
+                initial_cluster_state: if founds { "new" } else { "existing" },
+                installs: seen.installs(member.version.as_deref()),
+                settled: seen.settled(),
+            };
+            verdict.situations.insert(member.host.clone(), situation);
         }
     }
-    situations
+    verdict
 }
 
 impl<'a> Case<'a> {
@@ -147,13 +191,13 @@ impl<'a> Case<'a> {
         self.fresh().all(|member| !member.joins)
     }
 
-    fn problems(&self) -> Vec<String> {
+    fn problems(&self, starts: bool) -> Vec<String> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
         problems.extend(self.foreign_data());
         match &self.live {
             Some(live) => problems.extend(self.fresh_beside_live(live)),
             // Without a running cluster, what the fresh hosts are for depends on the others being in order.
-            None if problems.is_empty() => problems.extend(self.fresh_without_live()),
+            None if starts && problems.is_empty() => problems.extend(self.fresh_without_live()),
             None => {}
         }
         problems

@@ -15,7 +15,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new(
             "hosts",
             Kind::Dict,
-            &["The variables of each host: C(cluster), C(seq), C(address), C(ansible_host), C(port), C(peer_port), C(data), C(init), C(config_extra), C(version), C(pki_dir), C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
+            &["The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host), C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version), C(etcd_pki_dir), C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
         ),
         Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]),
         Opt::new("pki_dir", Kind::Path, &["The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."]),
@@ -39,8 +39,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
   quorum.etcd.etcd_inventory:
     groups: {etcd: [10.10.10.10, 10.10.10.11]}
     hosts:
-      10.10.10.10: {seq: 1}
-      10.10.10.11: {seq: 2}
+      10.10.10.10: {etcd_seq: 1}
+      10.10.10.11: {etcd_seq: 2}
     play_hosts: [10.10.10.10, 10.10.10.11]
   delegate_to: localhost
   run_once: true
@@ -56,8 +56,13 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         .when("O(groups) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
         Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(launch).").when("O(groups) is given"),
-        Ret::new("situations", "dict", "Each observed host: C(founds) and C(initial_cluster_state).").when("O(observed) is given"),
-        Ret::new("founders", "list", "The hosts that found a cluster.").when("O(observed) is given"),
+        Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), and C(settled), whether its member serves as configured.").when("O(observed) is given"),
+        Ret::new(
+            "look_closer",
+            "bool",
+            "Whether M(quorum.etcd.etcd_info) has to look at the clusters too, because a member is to be started that does not serve as it is configured; nothing is judged before.",
+        )
+        .when("O(observed) is given"),
         Ret::new("waves", "dict", "The wave in which each host restarts, counted from 0.").when("O(restarts) is given"),
         Ret::new("wave_count", "int", "How many waves there are.").when("O(restarts) is given"),
     ],

@@ -24,7 +24,11 @@ fn inventory(hosts: &[(&str, Value)]) -> Value {
 }
 
 fn three() -> Value {
-    inventory(&[(HOSTS[0], json!({"seq": 1})), (HOSTS[1], json!({"seq": 2})), (HOSTS[2], json!({"seq": 3}))])
+    inventory(&[
+        (HOSTS[0], json!({"etcd_seq": 1})),
+        (HOSTS[1], json!({"etcd_seq": 2})),
+        (HOSTS[2], json!({"etcd_seq": 3})),
+    ])
 }
 
 fn member_id(index: usize) -> u64 {
@@ -36,11 +40,11 @@ fn cluster_id() -> String {
 }
 
 fn fresh() -> Value {
-    json!({ "version": "3.6.14", "data": { "state": "absent" }, "cluster": null, "answering": [] })
+    json!({ "version": "3.6.14", "data": { "state": "absent" }, "cluster": null, "cluster_error": {}, "answering": [] })
 }
 
 fn holder(index: usize, had_leader: bool) -> Value {
-    json!({ "version": "3.6.14", "cluster": null, "answering": [],
+    json!({ "version": "3.6.14", "cluster": null, "cluster_error": {}, "answering": [],
             "data": { "state": "member", "member_id": format!("{:x}", member_id(index)), "cluster_id": cluster_id(), "had_leader": had_leader } })
 }
 
@@ -88,8 +92,8 @@ fn names_members_and_urls() {
 fn every_problem_is_in_one_message() {
     let result = run(json!({
         "groups": { "etcd": ["a", "10.0.0.2", "10.0.0.3", "10.0.0.4"] },
-        "hosts": { "a": {"seq": 1}, "10.0.0.2": {}, "10.0.0.3": {"seq": "x", "init": "exsting"}, "10.0.0.4": {"seq": 1, "port": 99999},
-                   "10.0.0.5": {"seq": 1, "cluster": "etcdd"} },
+        "hosts": { "a": {"etcd_seq": 1}, "10.0.0.2": {}, "10.0.0.3": {"etcd_seq": "x", "etcd_init": "exsting"}, "10.0.0.4": {"etcd_seq": 1, "etcd_port": 99999},
+                   "10.0.0.5": {"etcd_seq": 1, "etcd_cluster": "etcdd"} },
         "play_hosts": ["a", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"],
     }));
     refused(
@@ -107,7 +111,8 @@ fn every_problem_is_in_one_message() {
 
 #[test]
 fn two_members_cannot_share_a_number_or_an_address() {
-    let hosts = inventory(&[("10.0.0.1", json!({"seq": 1})), ("b", json!({"seq": "1", "address": "10.0.0.1"}))]);
+    let hosts =
+        inventory(&[("10.0.0.1", json!({"etcd_seq": 1})), ("b", json!({"etcd_seq": "1", "etcd_address": "10.0.0.1"}))]);
     refused(
         run(hosts),
         &["etcd_seq 1 is given to 10.0.0.1 and b", "10.0.0.1 and b would both listen on https://10.0.0.1:2379"],
@@ -118,7 +123,10 @@ fn two_members_cannot_share_a_number_or_an_address() {
 fn a_key_no_etcd_knows_is_found_before_any_host_is_touched() {
     let extra =
         json!({ "quota-backend-byte": 1, "peer-transport-security": { "cert": "x" }, "snapshot-count": "many" });
-    let hosts = inventory(&[(HOSTS[0], json!({ "seq": 1, "config_extra": extra })), (HOSTS[1], json!({ "seq": 2 }))]);
+    let hosts = inventory(&[
+        (HOSTS[0], json!({ "etcd_seq": 1, "etcd_config_extra": extra })),
+        (HOSTS[1], json!({ "etcd_seq": 2 })),
+    ]);
     refused(
         run(hosts),
         &[
@@ -132,21 +140,25 @@ fn a_key_no_etcd_knows_is_found_before_any_host_is_touched() {
 
 #[test]
 fn what_is_to_be_a_list_is_checked_before_any_host_is_touched() {
-    let hosts =
-        inventory(&[(HOSTS[0], json!({ "seq": 1, "not_lists": ["etcd_users"] })), (HOSTS[1], json!({ "seq": 2 }))]);
+    let hosts = inventory(&[
+        (HOSTS[0], json!({ "etcd_seq": 1, "not_lists": ["etcd_users"] })),
+        (HOSTS[1], json!({ "etcd_seq": 2 })),
+    ]);
     refused(run(hosts), &["etcd_users of 10.0.0.1 is not a list", "Nothing was changed on any host"]);
 }
 
 #[test]
 fn a_token_of_its_own_founds_another_cluster() {
-    let with =
-        |token: &str| inventory(&[(HOSTS[0], json!({ "seq": 1, "config_extra": { "initial-cluster-token": token } }))]);
+    let with = |token: &str| {
+        inventory(&[(HOSTS[0], json!({ "etcd_seq": 1, "etcd_config_extra": { "initial-cluster-token": token } }))])
+    };
     assert_eq!(run(with("blue")).unwrap().values["clusters"]["etcd"]["token"], "blue");
 }
 
 #[test]
 fn an_even_cluster_and_the_default_password_are_warned_of() {
-    let hosts = inventory(&[("10.0.0.1", json!({"seq": 1, "default_password": "True"})), ("::2", json!({"seq": 2}))]);
+    let hosts =
+        inventory(&[("10.0.0.1", json!({"etcd_seq": 1, "default_password": "True"})), ("::2", json!({"etcd_seq": 2}))]);
     let outcome = run(hosts).unwrap();
     assert_eq!(outcome.warnings.len(), 2);
     assert_eq!(outcome.values["hosts"]["::2"]["client_url"], "https://[::2]:2379");
@@ -155,14 +167,15 @@ fn an_even_cluster_and_the_default_password_are_warned_of() {
 #[test]
 fn all_fresh_hosts_found_a_cluster() {
     let outcome = judged(three(), &HOSTS.map(|host| (host, fresh()))).unwrap();
-    assert_eq!(outcome.values["situations"][HOSTS[0]], json!({ "founds": true, "initial_cluster_state": "new" }));
+    let situation = json!({ "founds": true, "initial_cluster_state": "new", "installs": false, "settled": false });
+    assert_eq!(outcome.values["situations"][HOSTS[0]], situation);
 }
 
 #[test]
 fn a_fresh_host_beside_a_running_cluster_is_given_both_commands() {
     let mut inventory = three();
     inventory["groups"]["etcd"] = json!([HOSTS[0], HOSTS[1], HOSTS[2], "10.0.0.4"]);
-    inventory["hosts"]["10.0.0.4"] = json!({ "seq": 4 });
+    inventory["hosts"]["10.0.0.4"] = json!({ "etcd_seq": 4 });
     inventory["play_hosts"] = json!([HOSTS[0], "10.0.0.4"]);
     let mut up = holder(0, true);
     up["cluster"] = live([true; 3]);
@@ -250,8 +263,8 @@ fn an_old_version_is_refused_and_a_new_one_warned_of() {
 fn what_is_unsafe_to_start_only_warns_where_nothing_is_started() {
     let mut inventory = three();
     inventory["run_tags"] = json!(["etcd_conf"]);
-    inventory["play_hosts"] = json!([HOSTS[0]]);
-    assert_eq!(judged(inventory, &[(HOSTS[0], fresh())]).unwrap().warnings.len(), 1);
+    let unreadable = json!({ "version": "3.6.14", "data": { "state": "unreadable", "reason": "x" } });
+    assert_eq!(judged(inventory, &[(HOSTS[0], unreadable)]).unwrap().warnings.len(), 1);
 }
 
 #[derive(Clone, Debug)]
@@ -282,7 +295,7 @@ proptest! {
         let mut observed = Vec::new();
         for (index, host) in hosts.iter().enumerate() {
             if host.joins {
-                inventory["hosts"][HOSTS[index]]["init"] = json!("existing");
+                inventory["hosts"][HOSTS[index]]["etcd_init"] = json!("existing");
             }
             let mut seen = host.data.map_or_else(fresh, |had_leader| holder(index, had_leader));
             if is_live && host.data.is_some() {

@@ -302,6 +302,27 @@ def test_vaulted_values_are_decrypted(target):
 
 # The cache
 
+def test_the_digest_is_taken_once_and_again_after_any_change(target, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    taken = tmp_path / "taken"
+    counting = tools / "sha256sum"
+    counting.write_text(f"#!/bin/sh\necho >>{taken}\nexec {shutil.which('sha256sum')} \"$@\"\n")
+    counting.chmod(0o755)
+    target.connection.env["PATH"] = f"{tools}:{os.environ['PATH']}"
+    target.run()
+    before = len(taken.read_text())
+    target.run()
+    assert len(taken.read_text()) == before
+    known = target.cached.stat()
+    target.cached.write_bytes(target.cached.read_bytes().replace(b"true", b"TRUE"))
+    os.utime(target.cached, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert target.cached.stat().st_size == known.st_size
+    assert target.run()["changed"] is True
+    assert len(taken.read_text()) > before
+    assert target.trips == 3
+
+
 @pytest.mark.parametrize("harm", [
     lambda path: path.write_text("#!/bin/sh\necho '{\"changed\": false, \"evil\": true}'\n"),
     lambda path: os.truncate(path, 20),
@@ -336,7 +357,8 @@ def test_a_new_version_is_uploaded_and_the_oldest_are_pruned(target):
         target.run()
         os.utime(target.cached, (version, version))
         digests.append(target.digest)
-    assert {path.name for path in target.cache.iterdir()} == set(digests[-3:])
+    kept = digests[-3:]
+    assert {path.name for path in target.cache.iterdir()} == {*kept, *(f".seen.{digest}" for digest in kept)}
 
 
 def test_only_our_own_files_are_pruned(target):
@@ -345,7 +367,7 @@ def test_only_our_own_files_are_pruned(target):
     for number in range(5):
         (target.cache / f"{number}file").write_text("mine")
     target.run()
-    assert len(list(target.cache.iterdir())) == 7
+    assert len(list(target.cache.iterdir())) == 8
 
 
 def test_leftovers_of_interrupted_uploads_go(target):
@@ -355,7 +377,7 @@ def test_leftovers_of_interrupted_uploads_go(target):
     left.write_text("half")
     os.utime(left, (time.time() - 7200,) * 2)
     target.run()
-    assert [path.name for path in target.cache.iterdir()] == [target.digest]
+    assert {path.name for path in target.cache.iterdir()} == {target.digest, f".seen.{target.digest}"}
 
 
 def test_a_home_of_another_user_is_not_used(target, monkeypatch):
