@@ -37,6 +37,7 @@ scenarios: stage  ## the roles on real systemd hosts
 	@molecule/run
 
 bench: stage  ## timings beside a plain playbook's and the floor, as ratios
+	@testbed/setup bench
 	@bench/run
 
 campaign: stage  ## kills the controller at random points; SEED and POINTS replay and lengthen it

@@ -35,6 +35,14 @@ options:
       - "The hosts of this run."
     type: list
     elements: str
+  passwords:
+    description:
+      - >-
+        The root passwords of the clusters, to refuse one that occurs in names or paths: it would be hidden
+        there as a secret.
+    type: list
+    elements: str
+    default: []
   pki_dir:
     description:
       - "The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."
@@ -146,6 +154,12 @@ def main():
             "play_hosts": {
                 "type": "list",
                 "elements": "str",
+            },
+            "passwords": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
+                "no_log": True,
             },
             "pki_dir": {
                 "type": "path",

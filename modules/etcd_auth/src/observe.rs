@@ -20,7 +20,8 @@ const ELECTION: Duration = Duration::from_secs(10);
 /// Kind `no_leader` when members answer but none has a leader, else what keeps the last one from answering.
 pub(crate) async fn find(session: &Session) -> Result<MemberClient, Failure> {
     let session = session.with_login(None);
-    let patience = (Instant::now() + ELECTION).min(session.deadline());
+    // Time enough is left for a last look: one that is cut short could not tell what is wrong.
+    let patience = (Instant::now() + ELECTION).min(session.deadline() - session.dial_timeout());
     let mut poll = tokio::time::interval(Duration::from_millis(200));
     loop {
         poll.tick().await;

@@ -19,7 +19,7 @@ mod waves;
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Object, Outcome};
 use identity::{Cluster, Inventory};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use steps::Steps;
@@ -36,6 +36,8 @@ pub struct Params {
     hosts: Option<BTreeMap<String, Object>>,
     /// The hosts of this run.
     play_hosts: Option<Vec<String>>,
+    /// The root passwords of the clusters.
+    passwords: Vec<String>,
     /// The directory of the authorities, where a host's variables name none.
     pki_dir: Option<PathBuf>,
     /// The clusters, as an earlier call returned them.
@@ -90,6 +92,8 @@ impl Module for EtcdInventory {
                 let clusters = identity::clusters(&inventory, &mut findings);
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);
+                findings.problems.extend(common_password(&params.passwords, &json!([clusters, hosts]).to_string()));
+                report(&findings, ErrorKind::InvalidOption)?;
                 Outcome::new(false)
                     .with("missing_authorities", identity::missing_authorities(&hosts))
                     .with("clusters", &clusters)
@@ -99,6 +103,16 @@ impl Module for EtcdInventory {
         };
         Ok(Outcome { warnings: findings.warnings, ..outcome })
     }
+}
+
+/// Words that modules return and later tasks read, beside what the inventory names.
+const WORDS: &str = "/usr/bin/etcd /usr/local/bin/etcd etcd.service loaded active running enabled member absent existing certificate authority";
+
+/// A secret is hidden wherever it occurs in a result, also inside of a path or a name that a later task reads.
+fn common_password(passwords: &[String], values: &str) -> Option<String> {
+    passwords.iter().any(|password| values.contains(password.as_str()) || WORDS.contains(password.as_str())).then(|| {
+        "the root password is empty, or so common a word that hiding it would make names and paths unreadable: choose another".into()
+    })
 }
 
 fn report(findings: &Findings, kind: ErrorKind) -> Result<(), Failure> {

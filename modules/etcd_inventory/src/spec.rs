@@ -18,6 +18,9 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             &["The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host), C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version), C(etcd_pki_dir), C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
         ),
         Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]),
+        Opt::new("passwords", Kind::List(&Kind::Str), &["The root passwords of the clusters, to refuse one that occurs in names or paths: it would be hidden there as a secret."])
+            .default(Default::Strs(&[]))
+            .no_log(),
         Opt::new("pki_dir", Kind::Path, &["The directory whose C(ca) holds the certificate authority of hosts that set no C(pki_dir)."]),
         Opt::new("clusters", Kind::Dict, &["The clusters, as an earlier call returned them; instead of O(groups), O(hosts) and O(play_hosts)."]),
         Opt::new("run_tags", Kind::List(&Kind::Str), &["The tags the run was started with."]).default(Default::Strs(&["all"])),

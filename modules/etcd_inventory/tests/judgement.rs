@@ -156,6 +156,20 @@ fn a_token_of_its_own_founds_another_cluster() {
 }
 
 #[test]
+fn a_password_that_names_and_paths_contain_is_refused() {
+    let with = |password: &str| {
+        let mut inventory = three();
+        inventory["passwords"] = json!([password]);
+        run(inventory)
+    };
+    for common in ["etcd", "10.0.0.2", "/usr/bin", ""] {
+        let msg = with(common).expect_err(common).msg;
+        assert!(msg.contains("root password is empty, or so common a word"), "{msg}");
+    }
+    assert!(with("Etcd.Root").is_ok());
+}
+
+#[test]
 fn an_even_cluster_and_the_default_password_are_warned_of() {
     let hosts =
         inventory(&[("10.0.0.1", json!({"etcd_seq": 1, "default_password": "True"})), ("::2", json!({"etcd_seq": 2}))]);

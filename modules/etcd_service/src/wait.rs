@@ -28,10 +28,13 @@ pub(crate) async fn until_serving(
     let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut seen = None;
     loop {
         poll.tick().await;
         let trouble = match attempt(params, session, replaced, state).await {
             Ok(found) => return Ok(found),
+            // An attempt that the deadline cut short says less than the one before.
+            Err(failure) if Instant::now() >= session.deadline() => seen.take().unwrap_or(failure),
             Err(failure) => failure,
         };
         let state = state()?;
@@ -41,6 +44,7 @@ pub(crate) async fn until_serving(
         if Instant::now() >= session.deadline() {
             return Err(too_late(unit, &state.active_state, trouble));
         }
+        seen = Some(trouble);
     }
 }
 
