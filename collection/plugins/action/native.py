@@ -48,7 +48,7 @@ f=$c/$d; seen=$c/.seen.$d; good() { [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] 
 RUN = r"""
 now=$(stat -c "%d %i %s %z" "$f" 2>/dev/null); old=; [ ! -f "$seen" ] || read -r old <"$seen";
 known() { [ "$now" ] && [ "$old" = "$now" ] && [ -f "$f" ] && [ ! -L "$f" ] && [ -O "$f" ]; };
-note() { printf "%s\n" "$now" 2>/dev/null >"$seen" || rm -f "$seen"; };
+note() { (umask 077; printf "%s\n" "$now" 2>/dev/null >"$seen") || rm -f "$seen"; };
 [ -d "$c" ] && private && { known || { good "$f" && { note; :; }; }; } && exec "$f" "$m" -;
 say upload "$a"
 """

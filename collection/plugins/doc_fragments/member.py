@@ -15,6 +15,10 @@ options:
       - "The member's data directory."
     type: path
     default: "/data/etcd"
+  wal_dir:
+    description:
+      - "The directory of the write-ahead log, when it is not inside O(data_dir)."
+    type: path
   config_file:
     description:
       - "The member's configuration file."

@@ -27,10 +27,6 @@ options:
       - "The etcd executable; a name is looked up in E(PATH)."
     type: str
     default: etcd
-  wal_dir:
-    description:
-      - "The directory of the write-ahead log, when it is not inside O(data_dir)."
-    type: path
   cert_file:
     description:
       - "The member's certificate."
@@ -115,7 +111,9 @@ etcd:
       returned: success
       elements: str
     serving:
-      description: "Whether the host's own member can be read through its leader."
+      description: >-
+        Whether the host's own member is healthy by its own account: it has a leader, can be read through it,
+        and no alarm.
       type: bool
       returned: success
     certificate:
@@ -154,9 +152,6 @@ def main():
                 "type": "str",
                 "default": "etcd",
             },
-            "wal_dir": {
-                "type": "path",
-            },
             "cert_file": {
                 "type": "path",
                 "default": "/etc/etcd/server.crt",
@@ -177,6 +172,9 @@ def main():
             "data_dir": {
                 "type": "path",
                 "default": "/data/etcd",
+            },
+            "wal_dir": {
+                "type": "path",
             },
             "config_file": {
                 "type": "path",

@@ -27,14 +27,21 @@ options:
       - >-
         The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host),
         C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version),
-        C(etcd_pki_dir), C(not_lists), which of the variables that are to be lists are none, and
-        C(default_password), whether nobody chose the root password.
+        C(etcd_pki_dir) and the role's others that can be checked early, C(not_lists), which of the variables
+        that are to be lists are none, and C(default_password), whether nobody chose the root password.
     type: dict
   play_hosts:
     description:
       - "The hosts of this run."
     type: list
     elements: str
+  play:
+    description:
+      - >-
+        Those of the variables that say where a member is and to which cluster it belongs, as a task sees them
+        on the first of O(play_hosts). One that differs from O(hosts) is set for the play only, and refused.
+    type: dict
+    default: {}
   passwords:
     description:
       - >-
@@ -66,10 +73,15 @@ options:
     default: []
   observed:
     description:
-      - >-
-        What M(quorum.etcd.etcd_info) found on each host that answered. Where the run starts no members, what
-        is unsafe to start is only warned of.
+      - "What M(quorum.etcd.etcd_info) found on each host that answered."
     type: dict
+  starts:
+    description:
+      - >-
+        Whether members are to be started: what is unsafe to start is refused then, and only warned of
+        otherwise.
+    type: bool
+    default: false
   restarts:
     description:
       - "What M(quorum.etcd.etcd_service) returned on each host."
@@ -104,7 +116,8 @@ clusters:
   returned: "O(groups) is given"
 hosts:
   description: >-
-    Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and
+    Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's
+    configuration file that follow from these, C(endpoints) with its own first, C(ca_dir) and
     C(ca_certificate).
   type: dict
   returned: "O(groups) is given"
@@ -114,7 +127,7 @@ missing_authorities:
   returned: "O(groups) is given"
   elements: str
 steps:
-  description: "What the tags select: C(dirs), C(conf), C(env), C(launch)."
+  description: "What the tags select: C(dirs), C(conf), C(env), C(auth), C(launch)."
   type: dict
   returned: "O(groups) is given"
 situations:
@@ -123,11 +136,17 @@ situations:
     serves as configured.
   type: dict
   returned: "O(observed) is given"
-look_closer:
+safe_to_start:
   description: >-
-    Whether M(quorum.etcd.etcd_info) has to look at the clusters too, because a member is to be started that
-    does not serve as it is configured; nothing is judged before.
+    Whether members may be started. Where one does not serve as it is configured, M(quorum.etcd.etcd_info) has
+    to look at the cluster before that can be said.
   type: bool
+  returned: "O(observed) is given"
+speakers:
+  description: >-
+    For each cluster the host that can speak for it now: one whose member serves. A cluster that is still to
+    be started has none.
+  type: dict
   returned: "O(observed) is given"
 waves:
   description: "The wave in which each host restarts, counted from 0."
@@ -155,6 +174,10 @@ def main():
                 "type": "list",
                 "elements": "str",
             },
+            "play": {
+                "type": "dict",
+                "default": {},
+            },
             "passwords": {
                 "type": "list",
                 "elements": "str",
@@ -179,6 +202,10 @@ def main():
             },
             "observed": {
                 "type": "dict",
+            },
+            "starts": {
+                "type": "bool",
+                "default": False,
             },
             "restarts": {
                 "type": "dict",

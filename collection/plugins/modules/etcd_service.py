@@ -151,6 +151,9 @@ def main():
                 "type": "path",
                 "default": "/data/etcd",
             },
+            "wal_dir": {
+                "type": "path",
+            },
             "config_file": {
                 "type": "path",
                 "default": "/etc/etcd/etcd.conf",

@@ -133,7 +133,7 @@ impl MemberClient {
 
     /// Waits for the answer, but not beyond the deadline: a member that hangs accepts calls and never answers.
     async fn in_time<T>(&self, what: &str, answer: impl Future<Output = T>) -> Result<T, Failure> {
-        tokio::time::timeout_at(self.deadline, answer).await.map_err(|_| {
+        tokio::time::timeout_at(self.deadline, Box::pin(answer)).await.map_err(|_| {
             let msg = format!("cannot {what} on {}: no answer in time; the member may hang", self.endpoint);
             Failure::new(ErrorKind::Timeout, msg)
         })
@@ -292,22 +292,43 @@ impl MemberClient {
         }
     }
 
-    /// The server's version, such as `3.6.14`: what etcd answers anybody on `/version`, beside its gRPC API.
+    /// The server's version, such as `3.6.14`. Takes no login.
     ///
     /// # Errors
     ///
     /// When the member does not answer, or with something else.
     pub async fn version(&self) -> Result<String, Failure> {
         let what = "ask for the version";
-        let strange = |cause: &dyn std::fmt::Display| {
-            Failure::new(ErrorKind::Io, format!("cannot {what} on {}: {cause}", self.endpoint))
-        };
-        let request = http::Request::get(format!("{}/version", self.endpoint)).body(Body::empty());
-        let request = request.map_err(|error| strange(&error))?;
-        let answer = self.in_time(what, self.raw.clone().oneshot(request)).await?.map_err(|error| strange(&error))?;
-        let body = self.in_time(what, answer.into_body().collect()).await?.map_err(|error| strange(&error))?;
-        let versions: serde_json::Value = serde_json::from_slice(&body.to_bytes()).map_err(|error| strange(&error))?;
-        versions["etcdserver"].as_str().map(ToOwned::to_owned).ok_or_else(|| strange(&"there is none in the answer"))
+        let versions = self.get("/version", what).await?;
+        versions["etcdserver"].as_str().map(ToOwned::to_owned).ok_or_else(|| self.strange(what, &versions))
+    }
+
+    /// Whether the member has a leader, can be read through it, and has no alarm. Takes no login.
+    ///
+    /// # Errors
+    ///
+    /// Kind `conflict`, with etcd's reason, when something of this is not so.
+    pub async fn health(&self) -> Result<(), Failure> {
+        let health = self.get("/health", "ask for the health").await?;
+        if health["health"] == "true" {
+            return Ok(());
+        }
+        let reason = health["reason"].as_str().filter(|reason| !reason.is_empty()).unwrap_or("it gives no reason");
+        Err(Failure::new(ErrorKind::Conflict, format!("{} is not healthy: {reason}", self.endpoint)))
+    }
+
+    /// What etcd answers anybody with a certificate, in JSON, beside its gRPC API.
+    async fn get(&self, path: &str, what: &str) -> Result<serde_json::Value, Failure> {
+        let request = http::Request::get(format!("{}{path}", self.endpoint)).body(Body::empty());
+        let request = request.map_err(|error| self.strange(what, &error))?;
+        let answer = self.in_time(what, self.raw.clone().oneshot(request)).await?;
+        let body = answer.map_err(|error| self.strange(what, &error))?.into_body();
+        let body = self.in_time(what, body.collect()).await?.map_err(|error| self.strange(what, &error))?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| self.strange(what, &error))
+    }
+
+    fn strange(&self, what: &str, cause: &dyn std::fmt::Display) -> Failure {
+        Failure::new(ErrorKind::Io, format!("cannot {what} on {}: {cause}", self.endpoint))
     }
 
     /// The member list. Linearizable: it needs a leader and is never stale; otherwise it is what this member knows.

@@ -148,7 +148,8 @@ impl Session {
     /// Kinds `unreachable`, `tls` and `timeout`, each naming the endpoint and the cause.
     pub async fn connect(&self, endpoint: &str) -> Result<MemberClient, Failure> {
         let endpoint = normalise(endpoint)?;
-        MemberClient::connect(&endpoint, self).await
+        // In a box, because whoever connects would otherwise hold all its states on the stack.
+        Box::pin(MemberClient::connect(&endpoint, self)).await
     }
 
     /// Connects to the first endpoint that answers.

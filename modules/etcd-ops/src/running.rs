@@ -16,6 +16,7 @@ pub const MEMBER: Fragment = Fragment {
     name: "member",
     options: &[
         Opt::new("data_dir", Kind::Path, &["The member's data directory."]).default(Default::Str("/data/etcd")),
+        Opt::new("wal_dir", Kind::Path, &["The directory of the write-ahead log, when it is not inside O(data_dir)."]),
         Opt::new("config_file", Kind::Path, &["The member's configuration file."])
             .default(Default::Str("/etc/etcd/etcd.conf")),
         Opt::new("ca_file", Kind::Path, &["The certificate authority the member was given."])

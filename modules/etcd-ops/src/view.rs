@@ -221,7 +221,7 @@ async fn observe_member(session: &Session, member: rpc::Member) -> MemberView {
 async fn check(session: &Session, member: &MemberView) -> (Health, Option<Status>) {
     let mut trouble = Health::Unstarted;
     for url in &member.client_urls {
-        match check_at(session, member, url).await {
+        match Box::pin(check_at(session, member, url)).await {
             Ok(found) => return found,
             Err(failure) => trouble = Health::Unhealthy(failure.kind, failure.msg),
         }

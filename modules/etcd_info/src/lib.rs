@@ -78,15 +78,16 @@ impl Module for EtcdInfo {
     }
 }
 
-/// The version of the host's own member, if it serves: if it can be read through the leader. Takes no login.
+/// The version of the host's own member, if it serves: if it is healthy by its own account. Takes no login.
 async fn serving(params: &Params, host: &host::Host) -> Result<String, Failure> {
     let session = Session::new(&params.connection)?;
-    let own = session.endpoints().first().filter(|_| host.unit.is_running());
+    // Without systemd there is no telling but by asking.
+    let own = session.endpoints().first().filter(|_| host.unit.is_running() || !host.unit.is_known());
     let own = own.ok_or_else(|| Failure::new(ErrorKind::Unreachable, format!("{} does not run", params.unit)))?;
     let client = session.connect(own).await?;
     let client = client.with_deadline(session.soon());
-    let (read, version) = tokio::join!(client.read_linearizable(), client.version());
-    read.and(version)
+    let (health, version) = tokio::join!(client.health(), client.version());
+    health.and(version)
 }
 
 /// The cluster this host's member belongs to. Where the member is up but its cluster has no leader, an election may

@@ -14,7 +14,6 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     options: &[
         Opt::new("unit", Kind::Str, &["The systemd unit of the member."]).default(Default::Str("etcd")),
         Opt::new("binary", Kind::Str, &["The etcd executable; a name is looked up in E(PATH)."]).default(Default::Str("etcd")),
-        Opt::new("wal_dir", Kind::Path, &["The directory of the write-ahead log, when it is not inside O(data_dir)."]),
         Opt::new("cert_file", Kind::Path, &["The member's certificate."]).default(Default::Str("/etc/etcd/server.crt")),
         Opt::new("probe", Kind::List(&Kind::Str), &["URLs to knock on when the host has no data of its own, to find out whether a cluster already runs there."])
             .default(Default::Strs(&[])),
@@ -51,7 +50,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             "The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has C(member_id), C(cluster_id) and C(had_leader).",
         ),
         Ret::new("pending", "list", "What a restart would pick up: configuration keys, V(unit), V(certificate authority)."),
-        Ret::new("serving", "bool", "Whether the host's own member can be read through its leader."),
+        Ret::new("serving", "bool", "Whether the host's own member is healthy by its own account: it has a leader, can be read through it, and no alarm."),
         Ret::new("certificate", "dict", "The member's certificate: validity, names, issuer; null when there is none."),
         Ret::new(
             "cluster",

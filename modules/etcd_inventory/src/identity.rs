@@ -1,12 +1,12 @@
 //! Hosts and variables become clusters of named members with URLs.
 
-use crate::Findings;
+use crate::{Findings, variables};
 use ansible_protocol::{Object, nearest};
-use etcd_ops::catalogue::{self, Severity};
+use etcd_ops::catalogue;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 /// The variables a host may set, with their defaults.
@@ -24,6 +24,8 @@ pub(crate) struct Inventory {
     pub(crate) hosts: BTreeMap<String, Object>,
     /// The hosts of this run.
     pub(crate) play_hosts: Vec<String>,
+    /// The same variables as a task of the play sees them on the first of these hosts.
+    pub(crate) play: Object,
     /// The directory of the authorities, where a host's variables name none.
     pub(crate) pki_dir: PathBuf,
 }
@@ -36,8 +38,11 @@ pub(crate) struct Member {
     pub(crate) address: IpAddr,
     pub(crate) client_url: String,
     pub(crate) peer_url: String,
+    client_port: u16,
     pub(crate) data_dir: String,
     pub(crate) joins: bool,
+    /// The directory of the write-ahead log, where it is not inside of the data directory.
+    pub(crate) wal_dir: Option<String>,
     /// The version of etcd that is asked for.
     pub(crate) version: Option<String>,
     seq: u32,
@@ -78,6 +83,11 @@ pub(crate) struct Host<'a> {
     address: IpAddr,
     client_url: &'a str,
     peer_url: &'a str,
+    /// What follows from all this in etcd's configuration file.
+    config: Value,
+    wal_dir: String,
+    /// Whether `wal_dir` is elsewhere than in the data directory.
+    has_wal_dir: bool,
     /// The cluster's client URLs, the member's own first.
     endpoints: Vec<&'a str>,
     /// Where anything that answers would be a member: all URLs of the cluster, the member's own first.
@@ -99,8 +109,11 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
             continue;
         };
         findings.problems.extend(outsiders(params, &name, hosts));
-        findings.problems.extend(hosts.iter().flat_map(|host| config_problems(host, params.hosts.get(host))));
-        findings.problems.extend(hosts.iter().flat_map(|host| type_problems(host, params.hosts.get(host))));
+        for (host, variables) in hosts.iter().filter_map(|host| Some((host, params.hosts.get(host)?))) {
+            findings.problems.extend(variables::problems(host, variables));
+            findings.warnings.extend(variables::warnings(host, variables));
+        }
+        findings.problems.extend(unlike(params, &name, hosts));
         let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
         let token = hosts.iter().find_map(|host| token(params.hosts.get(host)?)).unwrap_or_else(|| name.clone());
         let cluster = Cluster::new(name.clone(), token, members);
@@ -109,6 +122,18 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
         clusters.insert(name, cluster);
     }
     findings.problems.extend(shared_addresses(&clusters));
+    let empty = Object::new();
+    if let Some(host) = params.play_hosts.first() {
+        let defaults = [
+            ("etcd_cluster", DEFAULT_CLUSTER.to_owned()),
+            ("etcd_data", DEFAULT_DATA_DIR.to_owned()),
+            ("etcd_init", "new".to_owned()),
+            ("etcd_peer_port", DEFAULT_PEER_PORT.to_string()),
+            ("etcd_port", DEFAULT_CLIENT_PORT.to_string()),
+        ];
+        let of = params.hosts.get(host).unwrap_or(&empty);
+        findings.problems.extend(variables::play_only(&params.play, host, of, &defaults));
+    }
     clusters
 }
 
@@ -174,8 +199,10 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
         client_url: url(address, client_port),
         peer_url: url(address, peer_port),
         address,
+        client_port,
         data_dir: text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         joins: joins.ok()?,
+        wal_dir: wal_dir(variables),
         version: text(variables, "etcd_version"),
         seq,
     })
@@ -189,12 +216,17 @@ fn url(address: IpAddr, port: u16) -> String {
 }
 
 /// A variable's value as text; none when it is not set or empty.
-fn text(variables: &Object, name: &str) -> Option<String> {
+pub(crate) fn text(variables: &Object, name: &str) -> Option<String> {
     match variables.get(name)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
+}
+
+fn wal_dir(variables: &Object) -> Option<String> {
+    let extra = variables.get("etcd_config_extra")?.as_object()?;
+    text(&catalogue::normalise(extra), "wal-dir")
 }
 
 /// The `initial-cluster-token` a host asks for.
@@ -249,34 +281,26 @@ fn init(host: &str, variables: &Object) -> Result<bool, String> {
     }
 }
 
-/// Keys of `etcd_config_extra` that etcd would ignore, and values it would not take. Without `etcd_version` any version
-/// may be meant; what the installed one makes of them is for `etcd_conf` to say.
-fn config_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
-    let Some(extra) =
-        variables.and_then(|variables| variables.get("etcd_config_extra")).filter(|extra| !extra.is_null())
-    else {
-        return Vec::new();
+/// What all members of a cluster must have alike, or etcd would not make one, or not keep it together.
+fn unlike(params: &Inventory, name: &str, hosts: &[String]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let differ = |of: &dyn Fn(&Object) -> Option<String>| {
+        let values: BTreeSet<Option<String>> = hosts.iter().filter_map(|host| params.hosts.get(host)).map(of).collect();
+        (values.len() > 1).then(|| {
+            let texts: Vec<String> =
+                values.into_iter().map(|value| value.unwrap_or_else(|| "the default".into())).collect();
+            texts.join(" and ")
+        })
     };
-    let Value::Object(extra) = extra else {
-        return vec![format!("etcd_config_extra of {host} is {extra}, not a mapping of etcd's keys to values")];
-    };
-    let version = variables.and_then(|variables| text(variables, "etcd_version")?.parse().ok());
-    catalogue::check(version, &catalogue::normalise(extra))
-        .into_iter()
-        .filter(|problem| problem.severity == Severity::Refusal)
-        .map(|problem| format!("etcd_config_extra of {host}: {}", problem.message))
-        .collect()
-}
-
-/// Variables that are to be lists, and are not. Their values stay where they are: they hold passwords.
-fn type_problems(host: &str, variables: Option<&Object>) -> Vec<String> {
-    let names = variables.and_then(|variables| variables.get("not_lists")?.as_array());
-    names
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(|name| format!("{name} of {host} is not a list"))
-        .collect()
+    for variable in ["etcd_election_timeout", "etcd_heartbeat_interval"] {
+        if let Some(values) = differ(&|variables| text(variables, variable)) {
+            problems.push(format!("{variable} is {values} in cluster {name}: all members need the same"));
+        }
+    }
+    if let Some(values) = differ(&token) {
+        problems.push(format!("initial-cluster-token is {values} in cluster {name}: all members need the same"));
+    }
+    problems
 }
 
 fn duplicates(cluster: &Cluster) -> Vec<String> {
@@ -352,12 +376,25 @@ fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Hos
         std::iter::once(member).chain(others)
     };
     let pki_dir = params.hosts.get(&member.host).and_then(|variables| text(variables, "etcd_pki_dir"));
-    let ca_dir = pki_dir.map_or_else(|| params.pki_dir.clone(), PathBuf::from).join("ca");
+    let pki_dir = pki_dir.and_then(|text| variables::full_path(&text));
+    let ca_dir = pki_dir.unwrap_or_else(|| params.pki_dir.clone()).join("ca");
     Host {
         name: &member.name,
         address: member.address,
         client_url: &member.client_url,
         peer_url: &member.peer_url,
+        config: json!({
+            "name": member.name,
+            "data-dir": member.data_dir,
+            "listen-client-urls": format!("{},{}", member.client_url, url(Ipv4Addr::LOCALHOST.into(), member.client_port)),
+            "listen-peer-urls": member.peer_url,
+            "advertise-client-urls": member.client_url,
+            "initial-advertise-peer-urls": member.peer_url,
+            "initial-cluster": cluster.initial_cluster,
+            "initial-cluster-token": cluster.token,
+        }),
+        wal_dir: member.wal_dir.clone().unwrap_or_else(|| format!("{}/member/wal", member.data_dir)),
+        has_wal_dir: member.wal_dir.is_some(),
         endpoints: own_first().map(|member| member.client_url.as_str()).collect(),
         probe: own_first().flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()]).collect(),
         ca_certificate: std::fs::read_to_string(ca_dir.join("ca.crt")).ok(),

@@ -13,6 +13,8 @@ mod safety;
 mod spec;
 /// Which parts of the role the run's tags select.
 mod steps;
+/// What a host's variables may hold.
+mod variables;
 /// In which order members restart.
 mod waves;
 
@@ -36,6 +38,8 @@ pub struct Params {
     hosts: Option<BTreeMap<String, Object>>,
     /// The hosts of this run.
     play_hosts: Option<Vec<String>>,
+    /// The variables that say where a host's member is, as a task of the play sees them on the first host of the run.
+    play: Object,
     /// The root passwords of the clusters.
     passwords: Vec<String>,
     /// The directory of the authorities, where a host's variables name none.
@@ -47,6 +51,8 @@ pub struct Params {
     skip_tags: Vec<String>,
     /// What `etcd_info` found on each host that answered.
     observed: Option<BTreeMap<String, Value>>,
+    /// Whether the run starts members.
+    starts: bool,
     /// What `etcd_service` returned on each host.
     restarts: Option<BTreeMap<String, waves::Restart>>,
 }
@@ -64,18 +70,18 @@ impl Module for EtcdInventory {
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let mut findings = Findings::default();
-        let steps = Steps::of(&params.run_tags, &params.skip_tags);
         let outcome = match (params.clusters, params.observed, params.restarts) {
             (Some(clusters), Some(observed), _) => {
-                let verdict = safety::judge(&clusters, &observed, steps.launch, &mut findings);
-                if verdict.look_closer {
-                    return Ok(Outcome::new(false).with("look_closer", true).with("situations", verdict.situations));
-                }
-                if steps.launch {
+                let verdict = safety::judge(&clusters, &observed, params.starts, &mut findings);
+                let safe = params.starts && !verdict.look_closer;
+                if safe {
                     report(&findings, ErrorKind::Conflict)?;
                 }
                 findings.warnings.append(&mut findings.problems);
-                Outcome::new(false).with("look_closer", false).with("situations", verdict.situations)
+                Outcome::new(false)
+                    .with("safe_to_start", safe)
+                    .with("speakers", verdict.speakers)
+                    .with("situations", verdict.situations)
             }
             (Some(clusters), None, restarts) => {
                 let waves = waves::order(&clusters, &restarts.unwrap_or_default());
@@ -87,18 +93,21 @@ impl Module for EtcdInventory {
                     groups: params.groups.unwrap_or_default(),
                     hosts: params.hosts.unwrap_or_default(),
                     play_hosts: params.play_hosts.unwrap_or_default(),
+                    play: params.play,
                     pki_dir: params.pki_dir.unwrap_or_default(),
                 };
                 let clusters = identity::clusters(&inventory, &mut findings);
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);
-                findings.problems.extend(common_password(&params.passwords, &json!([clusters, hosts]).to_string()));
+                findings
+                    .problems
+                    .extend(common_password(&params.passwords, &json!([clusters, hosts, inventory.hosts]).to_string()));
                 report(&findings, ErrorKind::InvalidOption)?;
                 Outcome::new(false)
                     .with("missing_authorities", identity::missing_authorities(&hosts))
                     .with("clusters", &clusters)
                     .with("hosts", hosts)
-                    .with("steps", steps)
+                    .with("steps", Steps::of(&params.run_tags, &params.skip_tags))
             }
         };
         Ok(Outcome { warnings: findings.warnings, ..outcome })
@@ -111,7 +120,7 @@ const WORDS: &str = "/usr/bin/etcd /usr/local/bin/etcd etcd.service loaded activ
 /// A secret is hidden wherever it occurs in a result, also inside of a path or a name that a later task reads.
 fn common_password(passwords: &[String], values: &str) -> Option<String> {
     passwords.iter().any(|password| values.contains(password.as_str()) || WORDS.contains(password.as_str())).then(|| {
-        "the root password is empty, or so common a word that hiding it would make names and paths unreadable: choose another".into()
+        "the root password is empty, or so short or common that hiding it would make names, paths and certificates unreadable: choose another".into()
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Findings;
 use crate::identity::{Cluster, Member};
+use crate::variables::is_wanted_version;
 use etcd_ops::version::{KNOWN, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,9 +75,10 @@ impl Observed {
         self.cluster.is_some() || self.cluster_error.is_some()
     }
 
-    /// Whether etcd is missing, or another version of it is asked for.
-    fn installs(&self, wanted: Option<&str>) -> bool {
-        self.version.is_none() || wanted.is_some_and(|wanted| self.version.as_deref() != Some(wanted))
+    /// Whether another version than the installed one is asked for.
+    fn other_version(&self, wanted: Option<&str>) -> bool {
+        let installed = self.version.as_deref();
+        installed.zip(wanted).is_some_and(|(installed, wanted)| !is_wanted_version(installed, wanted))
     }
 }
 
@@ -109,6 +111,8 @@ pub(crate) struct Verdict {
     pub(crate) situations: BTreeMap<String, Situation>,
     /// Whether nothing can be said before the hosts have looked at their clusters.
     pub(crate) look_closer: bool,
+    /// For each cluster the host that can speak for it.
+    pub(crate) speakers: BTreeMap<String, String>,
 }
 
 /// Judges every cluster. Its hosts have to look at it only when the run starts members (`starts`) and not each of them
@@ -121,7 +125,7 @@ pub(crate) fn judge(
 ) -> Verdict {
     let mut verdict = Verdict::default();
     for cluster in clusters.values() {
-        let case = Case::new(cluster, observed);
+        let case = Case::new(cluster, observed, findings);
         if starts && case.seen.values().any(|seen| !seen.settled() && !seen.looked()) {
             verdict.look_closer = true;
         } else {
@@ -131,28 +135,33 @@ pub(crate) fn judge(
         for member in &cluster.members {
             let Some(seen) = case.seen.get(member.host.as_str()) else { continue };
             let founds = seen.data.state == "absent" && case.founds();
+            // What nobody has looked at closely may be a running cluster's.
+            let new = founds && (starts || !case.was_in_use());
             let situation = Situation {
                 founds,
-                initial_cluster_state: if founds { "new" } else { "existing" },
-                installs: seen.installs(member.version.as_deref()),
+                initial_cluster_state: if new { "new" } else { "existing" },
+                installs: seen.version.is_none() || seen.other_version(member.version.as_deref()),
                 settled: seen.settled(),
             };
             verdict.situations.insert(member.host.clone(), situation);
         }
+        verdict.speakers.extend(case.speaker(starts).map(|host| (cluster.name.clone(), host.to_owned())));
     }
     verdict
 }
 
 impl<'a> Case<'a> {
-    fn new(cluster: &'a Cluster, observed: &BTreeMap<String, Value>) -> Self {
-        let seen: BTreeMap<&str, Observed> = cluster
-            .members
-            .iter()
-            .filter_map(|member| {
-                let value = observed.get(&member.host)?.clone();
-                Some((member.host.as_str(), serde_json::from_value(value).ok()?))
-            })
-            .collect();
+    fn new(cluster: &'a Cluster, observed: &BTreeMap<String, Value>, findings: &mut Findings) -> Self {
+        let mut seen: BTreeMap<&str, Observed> = BTreeMap::new();
+        for member in &cluster.members {
+            let Some(value) = observed.get(&member.host) else { continue };
+            match serde_json::from_value(value.clone()) {
+                Ok(of_host) => drop(seen.insert(&member.host, of_host)),
+                Err(error) => {
+                    findings.problems.push(format!("what {} says of itself makes no sense: {error}", member.host));
+                }
+            }
+        }
         // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
         let views = || seen.values().filter_map(|seen| seen.cluster.clone());
         let live = views().find(|live| live.leader.is_some());
@@ -191,8 +200,22 @@ impl<'a> Case<'a> {
         self.fresh().all(|member| !member.joins)
     }
 
+    /// Whether some host holds data of a cluster that has once been in use.
+    fn was_in_use(&self) -> bool {
+        self.with_data().any(|(_, seen)| seen.data.had_leader)
+    }
+
+    /// The first host whose member serves. Where nothing is going to be started, the first host has to say why it does not.
+    fn speaker(&self, starts: bool) -> Option<&'a str> {
+        let hosts = || self.cluster.members.iter().map(|member| member.host.as_str());
+        let serves = |host: &&str| self.seen.get(host).is_some_and(|seen| seen.serving);
+        let any = |host: &&str| !starts && self.seen.contains_key(host);
+        hosts().find(serves).or_else(|| hosts().find(any))
+    }
+
     fn problems(&self, starts: bool) -> Vec<String> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
+        problems.extend(self.other_versions());
         problems.extend(self.foreign_data());
         match &self.live {
             Some(live) => problems.extend(self.fresh_beside_live(live)),
@@ -226,6 +249,18 @@ impl<'a> Case<'a> {
             let (major, minor) = KNOWN.oldest;
             (version.series() < KNOWN.oldest)
                 .then(|| format!("etcd {version} on {host} is too old: install {major}.{minor} or newer first"))
+        })
+    }
+
+    /// Another version on a host that has data is an upgrade or a downgrade.
+    fn other_versions(&self) -> impl Iterator<Item = String> {
+        self.with_data().filter(|(member, seen)| seen.other_version(member.version.as_deref())).map(|(member, seen)| {
+            format!(
+                "{} has etcd {}, and etcd_version asks for {}: this release does not upgrade members; set etcd_version to what is installed, or leave it out",
+                member.host,
+                seen.version.as_deref().unwrap_or_default(),
+                member.version.as_deref().unwrap_or_default()
+            )
         })
     }
 

@@ -15,9 +15,11 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new(
             "hosts",
             Kind::Dict,
-            &["The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host), C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version), C(etcd_pki_dir), C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
+            &["The variables of each host: C(etcd_cluster), C(etcd_seq), C(etcd_address), C(ansible_host), C(etcd_port), C(etcd_peer_port), C(etcd_data), C(etcd_init), C(etcd_config_extra), C(etcd_version), C(etcd_pki_dir) and the role's others that can be checked early, C(not_lists), which of the variables that are to be lists are none, and C(default_password), whether nobody chose the root password."],
         ),
         Opt::new("play_hosts", Kind::List(&Kind::Str), &["The hosts of this run."]),
+        Opt::new("play", Kind::Dict, &["Those of the variables that say where a member is and to which cluster it belongs, as a task sees them on the first of O(play_hosts). One that differs from O(hosts) is set for the play only, and refused."])
+            .default(Default::EmptyDict),
         Opt::new("passwords", Kind::List(&Kind::Str), &["The root passwords of the clusters, to refuse one that occurs in names or paths: it would be hidden there as a secret."])
             .default(Default::Strs(&[]))
             .no_log(),
@@ -28,8 +30,10 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new(
             "observed",
             Kind::Dict,
-            &["What M(quorum.etcd.etcd_info) found on each host that answered. Where the run starts no members, what is unsafe to start is only warned of."],
+            &["What M(quorum.etcd.etcd_info) found on each host that answered."],
         ),
+        Opt::new("starts", Kind::Bool, &["Whether members are to be started: what is unsafe to start is refused then, and only warned of otherwise."])
+            .default(Default::Bool(false)),
         Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
     ],
     fragments: &[],
@@ -54,18 +58,19 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Ret::new(
             "hosts",
             "dict",
-            "Each host: C(name), C(address), C(client_url), C(peer_url), C(endpoints) with its own first, C(ca_dir) and C(ca_certificate).",
+            "Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's configuration file that follow from these, C(endpoints) with its own first, C(ca_dir) and C(ca_certificate).",
         )
         .when("O(groups) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
-        Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(launch).").when("O(groups) is given"),
+        Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(auth), C(launch).").when("O(groups) is given"),
         Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), and C(settled), whether its member serves as configured.").when("O(observed) is given"),
         Ret::new(
-            "look_closer",
+            "safe_to_start",
             "bool",
-            "Whether M(quorum.etcd.etcd_info) has to look at the clusters too, because a member is to be started that does not serve as it is configured; nothing is judged before.",
+            "Whether members may be started. Where one does not serve as it is configured, M(quorum.etcd.etcd_info) has to look at the cluster before that can be said.",
         )
         .when("O(observed) is given"),
+        Ret::new("speakers", "dict", "For each cluster the host that can speak for it now: one whose member serves. A cluster that is still to be started has none.").when("O(observed) is given"),
         Ret::new("waves", "dict", "The wave in which each host restarts, counted from 0.").when("O(restarts) is given"),
         Ret::new("wave_count", "int", "How many waves there are.").when("O(restarts) is given"),
     ],

@@ -11,23 +11,31 @@ pub(crate) struct Steps {
     pub(crate) conf: bool,
     /// Write the environment of etcdctl.
     pub(crate) env: bool,
+    /// Bring users, roles and permissions to their desired state.
+    pub(crate) auth: bool,
     /// Start or restart members.
     pub(crate) launch: bool,
 }
 
 impl Steps {
-    /// What `--tags` and `--skip-tags` select. Ansible says `all` where no tag is named.
+    /// What `--tags` and `--skip-tags` select. Ansible says `all` where no tag is named. A tag that is not the role's may
+    /// be one that a playbook gave to all of it: whether a task runs is for Ansible to say, and here it is whole. But
+    /// nothing is started on account of it before the clusters have been looked at.
     pub(crate) fn of(run: &[String], skip: &[String]) -> Self {
+        let own = run.iter().any(|tag| tag.starts_with("etcd_"));
+        let all = !own || run.iter().any(|tag| tag == "all");
         let selected = |tags: &[&str]| {
             let named = |list: &[String], tag: &str| list.iter().any(|name| name == tag);
-            let wanted = |tag: &str| (named(run, tag) || named(run, "all")) && !named(skip, tag);
+            let wanted = |tag: &str| (named(run, tag) || all) && !named(skip, tag);
             tags.iter().any(|tag| wanted(tag)) && !tags.first().is_some_and(|own| named(skip, own))
         };
+        let starts = own || run.iter().any(|tag| tag == "all");
         Self {
-            dirs: selected(&["etcd_dir", "etcd_config", "etcd_conf", "etcd_cert"]),
+            dirs: selected(&["etcd_dir", "etcd_config", "etcd_conf", "etcd_cert", "etcd_cert_issue", "etcd_cert_copy"]),
             conf: selected(&["etcd_conf", "etcd_config"]),
             env: selected(&["etcd_env", "etcd_config", "etcd_conf"]),
-            launch: selected(&["etcd_launch"]),
+            auth: selected(&["etcd_auth"]),
+            launch: starts && selected(&["etcd_launch"]),
         }
     }
 }
@@ -37,19 +45,26 @@ mod tests {
     use super::*;
     use test_case::test_case;
 
-    #[test_case("all", "", "dirs conf env launch"; "everything")]
+    #[test_case("all", "", "dirs conf env auth launch"; "everything")]
+    #[test_case("site", "", "dirs conf env auth"; "a tag of somebody else")]
     #[test_case("etcd_conf", "", "dirs conf env"; "configuration")]
     #[test_case("etcd_env", "", "env"; "environment alone")]
     #[test_case("etcd_cert", "", "dirs"; "certificates")]
     #[test_case("etcd_config,etcd_launch", "", "dirs conf env launch"; "with restart")]
-    #[test_case("all", "etcd_launch", "dirs conf env"; "without starting")]
+    #[test_case("all", "etcd_launch", "dirs conf env auth"; "without starting")]
     #[test_case("etcd_config", "etcd_env", "dirs conf"; "without environment")]
-    #[test_case("etcd_auth", "", ""; "nothing to write")]
+    #[test_case("etcd_auth", "", "auth"; "nothing to write")]
     fn tags_select(run: &str, skip: &str, wanted: &str) {
         let list =
             |text: &str| text.split(',').filter(|tag| !tag.is_empty()).map(ToOwned::to_owned).collect::<Vec<_>>();
         let steps = Steps::of(&list(run), &list(skip));
-        let named = [("dirs", steps.dirs), ("conf", steps.conf), ("env", steps.env), ("launch", steps.launch)];
+        let named = [
+            ("dirs", steps.dirs),
+            ("conf", steps.conf),
+            ("env", steps.env),
+            ("auth", steps.auth),
+            ("launch", steps.launch),
+        ];
         let selected: Vec<&str> = named.iter().filter(|(_, yes)| *yes).map(|(name, _)| *name).collect();
         assert_eq!(selected.join(" "), wanted);
     }

@@ -58,12 +58,46 @@ fn live(started: [bool; 3]) -> Value {
     json!({ "id": cluster_id(), "leader": format!("{:x}", member_id(0)), "members": members })
 }
 
-/// Both calls of a run: naming, then judging.
-fn judged(mut inventory: Value, observed: &[(&str, Value)]) -> Result<Outcome, Failure> {
-    let run_tags = inventory.as_object_mut().unwrap().remove("run_tags").unwrap_or_else(|| json!(["all"]));
+/// What a member looks like that serves as it is configured.
+fn settle(seen: &mut Value) {
+    seen["serving"] = json!(true);
+    seen["unit"] = json!({ "active_state": "active", "unit_file_state": "enabled", "need_daemon_reload": false });
+    seen["pending"] = json!([]);
+}
+
+/// What `etcd_info` says when it has not looked at the cluster.
+fn at_first(mut seen: Value) -> Value {
+    seen["cluster"] = Value::Null;
+    seen["cluster_error"] = Value::Null;
+    seen["answering"] = json!([]);
+    seen
+}
+
+/// The calls of a run that starts members: naming, judging by what the hosts say of themselves, and where that is not
+/// enough, by what they say of their cluster.
+fn judged(inventory: Value, observed: &[(&str, Value)]) -> Result<Outcome, Failure> {
+    let clusters = run(inventory)?.values["clusters"].clone();
+    let judge = |look: fn(Value) -> Value| {
+        let observed: serde_json::Map<String, Value> =
+            observed.iter().map(|(host, value)| ((*host).to_owned(), look(value.clone()))).collect();
+        run(json!({ "clusters": clusters, "observed": observed, "starts": true }))
+    };
+    let first = judge(at_first)?;
+    if first.values["safe_to_start"] == true {
+        return Ok(first);
+    }
+    assert!(first.warnings.is_empty(), "said twice: {:?}", first.warnings);
+    let second = judge(|seen| seen)?;
+    assert_eq!(second.values["safe_to_start"], true);
+    Ok(second)
+}
+
+/// The calls of a run that starts none.
+fn warned(inventory: Value, observed: &[(&str, Value)]) -> Outcome {
+    let clusters = run(inventory).unwrap().values["clusters"].clone();
     let observed: serde_json::Map<String, Value> =
-        observed.iter().map(|(host, value)| ((*host).to_owned(), value.clone())).collect();
-    run(json!({ "clusters": run(inventory)?.values["clusters"], "observed": observed, "run_tags": run_tags }))
+        observed.iter().map(|(host, value)| ((*host).to_owned(), at_first(value.clone()))).collect();
+    run(json!({ "clusters": clusters, "observed": observed })).unwrap()
 }
 
 fn refused(result: Result<Outcome, Failure>, parts: &[&str]) {
@@ -164,7 +198,7 @@ fn a_password_that_names_and_paths_contain_is_refused() {
     };
     for common in ["etcd", "10.0.0.2", "/usr/bin", ""] {
         let msg = with(common).expect_err(common).msg;
-        assert!(msg.contains("root password is empty, or so common a word"), "{msg}");
+        assert!(msg.contains("root password is empty, or so short or common"), "{msg}");
     }
     assert!(with("Etcd.Root").is_ok());
 }
@@ -275,10 +309,93 @@ fn an_old_version_is_refused_and_a_new_one_warned_of() {
 
 #[test]
 fn what_is_unsafe_to_start_only_warns_where_nothing_is_started() {
-    let mut inventory = three();
-    inventory["run_tags"] = json!(["etcd_conf"]);
     let unreadable = json!({ "version": "3.6.14", "data": { "state": "unreadable", "reason": "x" } });
-    assert_eq!(judged(inventory, &[(HOSTS[0], unreadable)]).unwrap().warnings.len(), 1);
+    let outcome = warned(three(), &[(HOSTS[0], unreadable)]);
+    assert_eq!(outcome.warnings.len(), 1);
+    assert_eq!(outcome.values["safe_to_start"], false);
+}
+
+#[test]
+fn a_configuration_that_is_only_written_never_founds_beside_data_that_was_in_use() {
+    for (had_leader, state) in [(true, "existing"), (false, "new")] {
+        let outcome = warned(three(), &[(HOSTS[0], holder(0, had_leader)), (HOSTS[1], fresh())]);
+        assert_eq!(outcome.values["situations"][HOSTS[1]]["initial_cluster_state"], state);
+    }
+}
+
+#[test]
+fn a_member_that_is_not_as_it_should_be_is_looked_at_closely() {
+    type Harm = fn(&mut Value);
+    let harms: [(&str, Harm); 6] = [
+        ("serves as it should", |_| {}),
+        ("does not serve", |seen| seen["serving"] = json!(false)),
+        ("has something to pick up", |seen| seen["pending"] = json!(["log-level"])),
+        ("is starting", |seen| seen["unit"]["active_state"] = json!("activating")),
+        ("is not started at boot", |seen| seen["unit"]["unit_file_state"] = json!("disabled")),
+        ("runs from an older unit", |seen| seen["unit"]["need_daemon_reload"] = json!(true)),
+    ];
+    let clusters = run(three()).unwrap().values["clusters"].clone();
+    for (index, (what, harm)) in harms.into_iter().enumerate() {
+        let mut observed = serde_json::Map::new();
+        for (number, host) in HOSTS.iter().enumerate() {
+            let mut seen = holder(number, true);
+            settle(&mut seen);
+            if number == 1 {
+                harm(&mut seen);
+            }
+            observed.insert((*host).to_owned(), at_first(seen));
+        }
+        let outcome = run(json!({ "clusters": clusters, "observed": observed, "starts": true })).unwrap();
+        assert_eq!(outcome.values["safe_to_start"], index == 0, "{what}");
+        assert_eq!(outcome.values["situations"][HOSTS[1]]["settled"], index == 0, "{what}");
+        assert_eq!(outcome.values["situations"][HOSTS[0]]["settled"], true, "{what}");
+    }
+}
+
+#[test]
+fn who_serves_speaks_for_the_cluster() {
+    let mut serving = holder(1, true);
+    settle(&mut serving);
+    let observed = [(HOSTS[0], holder(0, true)), (HOSTS[1], serving)];
+    assert_eq!(warned(three(), &observed).values["speakers"], json!({ "etcd": HOSTS[1] }));
+    // Where nobody serves and nobody is started, the first host says what is wrong; a run that starts members waits.
+    assert_eq!(warned(three(), &observed[..1]).values["speakers"], json!({ "etcd": HOSTS[0] }));
+    let fresh = HOSTS.map(|host| (host, fresh()));
+    assert_eq!(judged(three(), &fresh).unwrap().values["speakers"], json!({}));
+}
+
+#[test]
+fn another_version_than_installed_is_no_upgrade() {
+    let with = |version: &str| {
+        let mut inventory = three();
+        inventory["hosts"][HOSTS[0]]["etcd_version"] = json!(version);
+        let mut seen = holder(0, true);
+        settle(&mut seen);
+        judged(inventory, &[(HOSTS[0], seen)])
+    };
+    refused(with("3.7"), &["10.0.0.1 has etcd 3.6.14, and etcd_version asks for 3.7"]);
+    assert_eq!(with("3.6").unwrap().values["situations"][HOSTS[0]]["installs"], false);
+}
+
+#[test]
+fn what_a_host_says_must_make_sense() {
+    refused(
+        judged(three(), &[(HOSTS[0], json!({ "data": 7, "cluster": {} }))]),
+        &["what 10.0.0.1 says of itself makes no sense"],
+    );
+}
+
+#[test]
+fn members_that_would_not_fit_together_are_refused() {
+    for (variable, value) in [
+        ("etcd_heartbeat_interval", json!(200)),
+        ("etcd_election_timeout", json!(5000)),
+        ("etcd_config_extra", json!({ "initial-cluster-token": "other" })),
+    ] {
+        let mut inventory = three();
+        inventory["hosts"][HOSTS[1]][variable] = value;
+        refused(run(inventory), &["in cluster etcd: all members need the same"]);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -314,6 +431,7 @@ proptest! {
             let mut seen = host.data.map_or_else(fresh, |had_leader| holder(index, had_leader));
             if is_live && host.data.is_some() {
                 seen["cluster"] = live([started[0], started[1], started[2]]);
+                settle(&mut seen);
             }
             if host.in_play {
                 observed.push((HOSTS[index], seen));

@@ -53,6 +53,7 @@ pub struct Params {
     restart_when: RestartWhen,
     enabled: bool,
     data_dir: PathBuf,
+    wal_dir: Option<PathBuf>,
     config_file: PathBuf,
     ca_file: PathBuf,
     runtime_dir: PathBuf,
@@ -253,7 +254,7 @@ async fn stop(params: &Params, plan: &Plan, context: &Context, outcome: Outcome)
 
 /// The id of the member whose data the host holds.
 fn own_id(params: &Params) -> Option<u64> {
-    match datadir::observe(&params.data_dir, None) {
+    match datadir::observe(&params.data_dir, params.wal_dir.as_deref()) {
         DataDir::Member(identity) => Some(identity.member_id),
         DataDir::Absent | DataDir::Unreadable { .. } => None,
     }
@@ -317,7 +318,7 @@ mod tests {
     fn own_id_is_unknown_without_data() {
         let params = serde_json::json!({
             "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "state": "started", "restart_when": "needed",
-            "enabled": true, "data_dir": "/nonexistent", "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
+            "enabled": true, "data_dir": "/nonexistent", "wal_dir": null, "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
             "force": false, "predicted": [],
         });
         assert_eq!(own_id(&serde_json::from_value(params).unwrap()), None);

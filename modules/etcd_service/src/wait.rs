@@ -35,6 +35,8 @@ pub(crate) async fn until_serving(
             Ok(found) => return Ok(found),
             // An attempt that the deadline cut short says less than the one before.
             Err(failure) if Instant::now() >= session.deadline() => seen.take().unwrap_or(failure),
+            // The password does not get right by waiting.
+            Err(failure) if failure.kind == ErrorKind::Auth => return Err(failure),
             Err(failure) => failure,
         };
         let state = state()?;

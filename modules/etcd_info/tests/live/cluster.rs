@@ -129,3 +129,50 @@ fn an_authority_that_did_not_issue_the_certificates_is_the_reason() {
     assert!(facts["cluster_error"]["reason"].as_str().unwrap().contains("ca_cert"), "{facts:#}");
     assert_eq!(facts["data"]["state"], "member");
 }
+
+/// How often anybody has logged in anywhere since the members started.
+fn logins(cluster: &Cluster) -> f64 {
+    let counter =
+        r#"grpc_server_started_total{grpc_method="Authenticate",grpc_service="etcdserverpb.Auth",grpc_type="unary"}"#;
+    cluster.members().iter().filter_map(|member| member.metric(counter)).sum()
+}
+
+#[test]
+fn a_host_that_looks_at_itself_logs_in_nowhere_and_at_its_cluster_once() {
+    for version in versions() {
+        let cluster = Cluster::start(version, 3, Options::auth("secret"));
+        let login = json!({ "login_user": "root", "login_password": "secret" });
+        let look = |closely: bool| {
+            let mut options = login.clone();
+            options["cluster"] = json!(closely);
+            let before = logins(&cluster);
+            (observe(&cluster, 1, &options), logins(&cluster) - before)
+        };
+        let (facts, times) = look(false);
+        assert_eq!(
+            (&facts["serving"], &facts["cluster"], &facts["cluster_error"]),
+            (&json!(true), &Value::Null, &Value::Null)
+        );
+        assert!(times < 0.5, "{version:?}: {times}");
+        let (closely, times) = look(true);
+        assert_eq!((healthy(&closely), &closely["serving"]), (ALL.to_vec(), &json!(true)));
+        assert_eq!(closely["version"], facts["version"]);
+        assert!(times < 1.5, "{version:?}: {times}");
+        assert!(version != Version::V3_6 || times > 0.5, "nothing counts the logins");
+
+        cluster.member(0).kill();
+        cluster.member(2).kill();
+        assert_eq!(look(false).0["serving"], false, "{version:?}");
+    }
+}
+
+#[test]
+fn a_member_with_an_alarm_does_not_count_as_serving() {
+    let config = vec![("quota-backend-bytes", "1000000".to_owned())];
+    let cluster = Cluster::start(Version::V3_6, 3, Options { config, ..Options::tls() });
+    let serving = || observe(&cluster, 0, &json!({ "cluster": false }))["serving"] == true;
+    assert!(serving());
+    let value = "x".repeat(100_000);
+    wait_for("the database to be full", || cluster.etcdctl_as(None, &["put", "key", &value]).is_err());
+    assert!(!serving());
+}
