@@ -21,7 +21,8 @@ demo: stage  ## three hosts and a cluster on them; ETCD=3.5, 3.6 or 3.7 instead 
 demo-down:  ## removes the demo's hosts
 	@testbed/demo down
 
-test: check unit scenarios  ## everything
+test: check unit scenarios  ## everything; of the campaign the first points
+	@testbed/campaign --points 5
 
 check: stage  ## formatting, lints, licences, generated files, size and linkage of the executable, Ansible's gates
 	@testbed/setup cargo-deny
