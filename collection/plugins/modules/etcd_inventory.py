@@ -117,8 +117,8 @@ clusters:
 hosts:
   description: >-
     Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's
-    configuration file that follow from these, C(endpoints) with its own first, C(ca_dir) and
-    C(ca_certificate).
+    configuration file that follow from these, C(endpoints) with its own first, C(ca_dir), C(ca_certificate),
+    and C(forced), the words of C(etcd_force).
   type: dict
   returned: "O(groups) is given"
 missing_authorities:

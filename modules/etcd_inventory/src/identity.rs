@@ -88,6 +88,8 @@ pub(crate) struct Host<'a> {
     wal_dir: String,
     /// Whether `wal_dir` is elsewhere than in the data directory.
     has_wal_dir: bool,
+    /// The refusals to override.
+    forced: Vec<String>,
     /// The cluster's client URLs, the member's own first.
     endpoints: Vec<&'a str>,
     /// Where anything that answers would be a member: all URLs of the cluster, the member's own first.
@@ -395,6 +397,7 @@ fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Hos
         }),
         wal_dir: member.wal_dir.clone().unwrap_or_else(|| format!("{}/member/wal", member.data_dir)),
         has_wal_dir: member.wal_dir.is_some(),
+        forced: params.hosts.get(&member.host).map(variables::forced).unwrap_or_default(),
         endpoints: own_first().map(|member| member.client_url.as_str()).collect(),
         probe: own_first().flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()]).collect(),
         ca_certificate: std::fs::read_to_string(ca_dir.join("ca.crt")).ok(),

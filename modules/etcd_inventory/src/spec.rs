@@ -58,7 +58,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Ret::new(
             "hosts",
             "dict",
-            "Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's configuration file that follow from these, C(endpoints) with its own first, C(ca_dir) and C(ca_certificate).",
+            "Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's configuration file that follow from these, C(endpoints) with its own first, C(ca_dir), C(ca_certificate), and C(forced), the words of C(etcd_force).",
         )
         .when("O(groups) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),

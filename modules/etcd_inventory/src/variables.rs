@@ -44,6 +44,16 @@ const OWN_KEYS: &[(&str, &str)] = &[
     ("name", "etcd_cluster and etcd_seq"),
 ];
 
+/// The words of a list separated by commas.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// The refusals that a host's variables override.
+pub(crate) fn forced(variables: &Object) -> Vec<String> {
+    text(variables, "etcd_force").iter().flat_map(|text| words(text)).map(ToOwned::to_owned).collect()
+}
+
 /// Variables of related roles that somebody may rely on.
 const WITHOUT_EFFECT: &[&str] = &["etcd_clean", "etcd_learner", "etcd_safeguard"];
 
@@ -105,8 +115,7 @@ impl Wanted {
             }
             Self::Word(words) => (!words.contains(&given.as_str())).then(|| one_of(&given, words)),
             Self::Words(words) => {
-                let wrong = given.split(',').map(str::trim).find(|word| !word.is_empty() && !words.contains(word));
-                wrong.map(|wrong| one_of(wrong, words))
+                self::words(&given).find(|word| !words.contains(word)).map(|wrong| one_of(wrong, words))
             }
             Self::Path => full_path(&given).is_none().then(|| "a full path".to_owned()),
             Self::Version => {
@@ -208,6 +217,12 @@ mod tests {
     #[test_case("3.5.16", "3.6", false; "another series")]
     fn compares_versions(installed: &str, wanted: &str, same: bool) {
         assert_eq!(is_wanted_version(installed, wanted), same);
+    }
+
+    #[test_case(json!("restart, foreign_ca"), &["restart", "foreign_ca"]; "with a space")]
+    #[test_case(json!(""), &[]; "none")]
+    fn reads_the_overrides(value: Value, wanted: &[&str]) {
+        assert_eq!(forced(&of("etcd_force", value)), wanted);
     }
 
     #[test]
