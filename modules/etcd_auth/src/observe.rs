@@ -150,7 +150,7 @@ fn refusal(endpoint: &str, params: &Params) -> String {
             };
             format!(
                 "{start} root does not log in with {tried}; nothing was changed; correct root_password \
-                 (etcd_root_password), or give the password in use as previous_passwords (etcd_root_password_previous) to have it replaced"
+                 (etcd_root_password), or give the password in use as previous_passwords to have it replaced"
             )
         }
     }
