@@ -29,7 +29,7 @@ mod version;
 pub use cluster::{Cluster, Options};
 pub use member::Member;
 pub use pki::{CertFiles, Leaf, Pki};
-pub use version::{Version, versions};
+pub use version::Version;
 
 use std::time::{Duration, Instant};
 

@@ -46,18 +46,3 @@ impl Version {
         PathBuf::from(cache).join("etcd").join(self.series())
     }
 }
-
-/// The versions that are there. 3.4 may be absent, for it takes root to get it; the others may not.
-///
-/// # Panics
-///
-/// When 3.5, 3.6 or 3.7 has not been built; the message names the script that builds it.
-#[must_use]
-pub fn versions() -> Vec<Version> {
-    let wanted = |version: &Version| {
-        *version == Version::V3_4 && !version.directory().join("etcd").is_file() || version.executable("etcd").is_file()
-    };
-    let mut versions: Vec<Version> = Version::ALL.into_iter().filter(wanted).collect();
-    versions.retain(|version| version.directory().join("etcd").is_file());
-    versions
-}

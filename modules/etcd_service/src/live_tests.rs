@@ -6,7 +6,7 @@ use ansible_protocol::{Context, ErrorKind, Failure, Module, Outcome, read_argume
 use etcd_ops::block_on;
 use etcd_ops::connection::Session;
 use etcd_ops::systemd::Unit;
-use etcd_testbed::{Cluster, Member, Options, Version, versions, wait_for};
+use etcd_testbed::{Cluster, Member, Options, Version, wait_for};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -74,7 +74,7 @@ const FORCE: &str = "-e etcd_force=restart";
 
 #[test]
 fn nobody_else_restarts_while_a_member_is_down() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         let always = json!({ "state": "restarted", "restart_when": "always" });
         assert_eq!(run(&cluster, 0, &always, true).unwrap().values["actions"], json!(["restart"]));
@@ -110,7 +110,7 @@ fn a_cluster_that_cannot_be_asked_is_left_alone() {
 
 #[test]
 fn without_quorum_nobody_restarts() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 2, Options::tls());
         cluster.member(0).kill();
         wait_for("the loss of the leader", || cluster.member(1).metric("etcd_server_has_leader") == Some(0.0));
@@ -146,7 +146,7 @@ fn write_while(cluster: &Cluster, user: Option<&str>, meanwhile: impl FnOnce()) 
 #[test]
 fn leadership_goes_to_a_member_that_serves_and_writes_go_on() {
     let login = json!({ "login_user": "root", "login_password": "secret" });
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("secret"));
         let before = cluster.leader();
         write_while(&cluster, Some("root:secret"), || hand_over_from(&cluster, before, &login).unwrap());
@@ -184,7 +184,7 @@ fn a_learner_gets_no_leadership_and_hinders_no_restart() {
 
 #[test]
 fn a_single_member_may_restart() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::tls());
         hand_over_from(&cluster, 0, &json!({})).unwrap();
         assert_eq!(cluster.leader(), 0, "{version:?}");
@@ -207,7 +207,7 @@ fn until_serving(
 
 #[test]
 fn started_means_that_the_member_serves() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options { only: Some(1), ..Options::tls() });
         cluster.member(0).wait_up();
         let asked = Cell::new(0);

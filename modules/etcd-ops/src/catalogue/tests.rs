@@ -87,9 +87,8 @@ fn the_table_is_what_etcd_reads(release: &str) {
 fn the_table_is_what_the_executable_reads(series: &str) {
     let cache = std::env::var_os("QUORUM_ETCD_CACHE").unwrap_or_else(|| "/var/cache/quorum.etcd".into());
     let program = PathBuf::from(cache).join("etcd").join(series).join("etcd");
-    let Ok(bytes) = std::fs::read(&program) else {
-        return println!("SKIPPED: no {}; build it with testbed/etcd/build {series}", program.display());
-    };
+    let bytes = std::fs::read(&program)
+        .unwrap_or_else(|why| panic!("{}: {why}; build it with testbed/etcd/build {series}", program.display()));
     let output = std::process::Command::new(&program).arg("--version").output().unwrap();
     let at = Version::from_output(&String::from_utf8_lossy(&output.stdout)).unwrap();
     let text = String::from_utf8_lossy(&bytes);

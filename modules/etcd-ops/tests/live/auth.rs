@@ -2,11 +2,11 @@ use super::{connection, login, plain, run, session};
 use ansible_protocol::ErrorKind;
 use etcd_ops::client::AuthState;
 use etcd_ops::view::{self, ClusterView, Health};
-use etcd_testbed::{Cluster, Options, versions};
+use etcd_testbed::{Cluster, Options, Version};
 
 #[test]
 fn whether_authentication_is_on_is_told_without_login_on_every_version() {
-    for version in versions() {
+    for version in Version::ALL {
         for (root_password, wanted) in [(None, AuthState::Off), (Some("secret"), AuthState::On)] {
             let cluster = Cluster::start(version, 1, Options { tls: true, root_password, ..Options::default() });
             for login in [None, login("root", "secret"), login("root", "wrong")] {
@@ -20,7 +20,7 @@ fn whether_authentication_is_on_is_told_without_login_on_every_version() {
 
 #[test]
 fn a_client_logs_in_only_when_asked_and_again_when_its_token_is_gone() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("secret"));
         let session = session(&cluster).with_login(login("root", "secret"));
         run(async {
@@ -40,7 +40,7 @@ fn a_client_logs_in_only_when_asked_and_again_when_its_token_is_gone() {
 
 #[test]
 fn a_token_that_ended_does_not_stand_in_the_way_of_a_new_login() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("secret"));
         cluster.etcdctl(&["user", "add", "admin:secret"]);
         cluster.etcdctl(&["user", "grant-role", "admin", "root"]);
@@ -69,7 +69,7 @@ fn a_token_that_ended_does_not_stand_in_the_way_of_a_new_login() {
 
 #[test]
 fn no_login_happens_while_authentication_is_off() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::tls());
         let session = session(&cluster).with_login(login("root", "whatever"));
         run(async {
@@ -85,7 +85,7 @@ fn no_login_happens_while_authentication_is_off() {
 
 #[test]
 fn a_wrong_password_and_none_are_told_apart() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("secret"));
         let list = |login| {
             let session = session(&cluster).with_login(login);
@@ -112,7 +112,7 @@ fn a_wrong_password_and_none_are_told_apart() {
 
 #[test]
 fn the_cluster_is_seen_with_authentication_on() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("secret"));
         cluster.etcdctl(&["user", "add", "reader:secret"]);
         for user in ["root", "reader"] {
@@ -130,7 +130,7 @@ fn the_cluster_is_seen_with_authentication_on() {
 
 #[test]
 fn without_login_the_list_is_given_or_the_login_asked_for() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("secret"));
         let anonymous = session(&cluster);
         let listed = run(async { ClusterView::observe(&anonymous).await });

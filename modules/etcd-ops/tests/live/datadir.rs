@@ -1,7 +1,7 @@
 use super::{run, session};
 use etcd_ops::datadir::{self, DataDir, Identity};
 use etcd_ops::view::ClusterView;
-use etcd_testbed::{Cluster, Options, Version, versions};
+use etcd_testbed::{Cluster, Options, Version};
 
 fn identity(cluster: &Cluster, member: usize) -> Identity {
     match datadir::observe(&cluster.member(member).data_dir(), None) {
@@ -20,7 +20,7 @@ fn founding_ids(cluster: &Cluster) -> (Vec<u64>, u64) {
 
 #[test]
 fn a_bootstrap_that_never_finished_is_recognised_and_one_that_did_too() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options { only: Some(1), ..Options::tls() });
         assert_eq!(datadir::observe(&cluster.member(1).data_dir(), None), DataDir::Absent);
         cluster.member(0).wait_up();
@@ -84,7 +84,7 @@ fn a_long_log_that_was_cut_is_still_read() {
 
 #[test]
 fn a_start_that_failed_leaves_nothing_that_counts() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::tls());
         let spare = cluster.spare("etcd-2");
         let both = format!("{},{}", cluster.member(0).initial_cluster(), spare.initial_cluster());

@@ -3,7 +3,7 @@ use ansible_protocol::ErrorKind;
 use etcd_ops::client::AuthState;
 use etcd_ops::guard;
 use etcd_ops::view::{ClusterView, Health};
-use etcd_testbed::{Cluster, Options, Version, versions};
+use etcd_testbed::{Cluster, Options, Version};
 
 fn observe(cluster: &Cluster) -> ClusterView {
     let session = session(cluster);
@@ -12,7 +12,7 @@ fn observe(cluster: &Cluster) -> ClusterView {
 
 #[test]
 fn all_members_serve() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         let view = observe(&cluster);
         assert_eq!(view.auth, Some(AuthState::Off));
@@ -47,7 +47,7 @@ fn one_member_is_down_the_first_one_too() {
 
 #[test]
 fn without_quorum_nobody_is_healthy_but_all_are_named() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         cluster.member(0).kill();
         cluster.member(1).kill();

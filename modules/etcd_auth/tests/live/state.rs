@@ -1,10 +1,10 @@
 use super::{actions, call, can_log_in, converge, ok, single};
-use etcd_testbed::{Cluster, Options, Version, versions};
+use etcd_testbed::{Cluster, Options, Version};
 use serde_json::json;
 
 #[test]
 fn enabling_on_a_fresh_cluster_and_disabling_again() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = single(version);
         let done = converge(&cluster, &json!({ "root_password": "S3cret!" }));
         let wanted = ["add role root", "add user root", "give root the role root", "enable authentication"];
@@ -48,7 +48,7 @@ fn the_preview_of_a_cluster_that_is_still_to_be_made() {
 
 #[test]
 fn users_roles_and_permissions_come_and_change_and_go() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = single(version);
         let role = |permission: &str| {
             json!({ "name": "app", "permissions": [
@@ -115,7 +115,7 @@ fn what_a_result_shows_can_be_given_back() {
 
 #[test]
 fn a_user_s_password_changes_only_when_it_does_not_log_in() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = single(version);
         let options =
             |password: &str| json!({ "root_password": "S3cret!", "users": [{ "name": "app", "password": password }] });
@@ -130,7 +130,7 @@ fn a_user_s_password_changes_only_when_it_does_not_log_in() {
 
 #[test]
 fn users_without_password_are_told_from_those_with_one() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = single(version);
         let options = |user| json!({ "root_password": "S3cret!", "users": [user] });
         let by_certificate = json!({ "name": "app", "no_password": true, "roles": ["root"] });
@@ -145,7 +145,7 @@ fn users_without_password_are_told_from_those_with_one() {
 
 #[test]
 fn users_that_were_there_before_enabling_have_the_given_passwords_after_it() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = single(version);
         for arguments in [
             &["user", "add", "app:other"] as &[&str],
@@ -180,7 +180,7 @@ fn users_that_were_there_before_enabling_have_the_given_passwords_after_it() {
 
 #[test]
 fn an_administrator_other_than_root_may_do_it() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("S3cret!"));
         cluster.etcdctl(&["user", "add", "admin:adm1n"]);
         cluster.etcdctl(&["user", "grant-role", "admin", "root"]);

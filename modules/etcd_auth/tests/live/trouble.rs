@@ -1,11 +1,11 @@
 use super::{actions, call, can_log_in, converge, ok, revisions};
 use ansible_protocol::ErrorKind;
-use etcd_testbed::{Cluster, Options, Version, versions};
+use etcd_testbed::{Cluster, Options, Version};
 use serde_json::json;
 
 #[test]
 fn a_wrong_password_fails_and_changes_nothing() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("S3cret!"));
         let before = revisions(&cluster);
         let endpoint = &cluster.endpoints()[0];
@@ -29,7 +29,7 @@ fn a_wrong_password_fails_and_changes_nothing() {
 
 #[test]
 fn a_user_that_may_not_is_refused() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 1, Options::auth("S3cret!"));
         cluster.etcdctl(&["user", "add", "app:xyzzy"]);
         let failure = call(&cluster, &json!({ "login_user": "app", "login_password": "xyzzy" })).unwrap_err();
@@ -40,7 +40,7 @@ fn a_user_that_may_not_is_refused() {
 
 #[test]
 fn root_s_password_is_rotated_and_proved() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("S3cret!"));
         let options = json!({
             "root_password": "n3w",
@@ -92,7 +92,7 @@ fn a_cluster_that_is_just_electing_is_waited_for() {
 
 #[test]
 fn one_follower_alone_is_enough_of_an_endpoint() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         let follower = cluster.member(cluster.follower()).client_url();
         let options = json!({
@@ -122,7 +122,7 @@ fn the_first_endpoint_may_be_down_or_hang() {
 #[test]
 fn tokens_that_grow_old_on_the_way_are_renewed() {
     // Signed tokens hold the revision of authentication, and every step makes a new one.
-    for version in versions() {
+    for version in Version::ALL {
         let directory = std::env::temp_dir().join(format!("etcd-auth-jwt-{}-{version:?}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let key = directory.join("jwt.key");

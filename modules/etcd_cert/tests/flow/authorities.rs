@@ -1,4 +1,4 @@
-use crate::scene::{Scene, call, has_openssl, mode, openssl};
+use crate::scene::{Scene, call, mode, openssl};
 use ansible_protocol::ErrorKind;
 use serde_json::json;
 
@@ -19,13 +19,11 @@ fn a_new_authority_is_made_once() {
     assert_eq!((&made["made"], &again["made"]), (&json!(true), &json!(false)));
     assert_eq!(made["certificate"], again["certificate"]);
     assert!(!serde_json::to_string(&made).unwrap().contains("PRIVATE"));
-    if has_openssl() {
-        let facts = scene.openssl("x509 -in pki/ca/ca.crt -noout -text -fingerprint -sha256");
-        let facts = String::from_utf8(facts.stdout).unwrap();
-        assert!(facts.contains("CA:TRUE, pathlen:0") && facts.contains("Certificate Sign, CRL Sign"), "{facts}");
-        assert!(facts.contains(made["fingerprint_sha256"].as_str().unwrap()), "{facts}");
-        scene.openssl("verify -x509_strict -CAfile pki/ca/ca.crt pki/ca/ca.crt");
-    }
+    let facts = scene.openssl("x509 -in pki/ca/ca.crt -noout -text -fingerprint -sha256");
+    let facts = String::from_utf8(facts.stdout).unwrap();
+    assert!(facts.contains("CA:TRUE, pathlen:0") && facts.contains("Certificate Sign, CRL Sign"), "{facts}");
+    assert!(facts.contains(made["fingerprint_sha256"].as_str().unwrap()), "{facts}");
+    scene.openssl("verify -x509_strict -CAfile pki/ca/ca.crt pki/ca/ca.crt");
 }
 
 #[test]
@@ -53,9 +51,6 @@ const FOREIGN: &[&str] = &[
 
 #[test]
 fn an_existing_authority_of_any_common_kind_is_used_and_never_touched() {
-    if !has_openssl() {
-        return;
-    }
     for (index, command) in FOREIGN.iter().enumerate() {
         let scene = Scene::new();
         std::fs::create_dir_all(scene.ca_dir()).unwrap();
@@ -80,9 +75,6 @@ fn an_existing_authority_of_any_common_kind_is_used_and_never_touched() {
 
 #[test]
 fn what_cannot_be_used_is_refused_and_untouched() {
-    if !has_openssl() {
-        return;
-    }
     let ec = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key";
     let own = "req -new -x509 -key ca.key -subj /CN=ca -days 30 -out ca.crt";
     let cases: &[(&[&str], &str)] = &[

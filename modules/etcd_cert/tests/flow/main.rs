@@ -1,5 +1,5 @@
 //! The module through its public interface, from option table to result, in scratch directories.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail loudly, and say what they skip")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 /// The CA directory: making, keeping, refusing, recovering.
 mod authorities;

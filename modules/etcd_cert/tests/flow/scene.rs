@@ -129,15 +129,6 @@ impl Scene {
     }
 }
 
-/// Whether the `openssl` command is there; says so when it is not.
-pub(crate) fn has_openssl() -> bool {
-    let found = Command::new("openssl").arg("version").output().is_ok();
-    if !found {
-        println!("SKIPPED: there is no openssl command");
-    }
-    found
-}
-
 /// Runs `openssl` in the directory; it must succeed.
 pub(crate) fn openssl(dir: &Path, words: &str) -> Output {
     let output = Command::new("openssl").args(words.split_whitespace()).current_dir(dir).output().unwrap();

@@ -1,7 +1,6 @@
 //! The module as Ansible calls it, on real files and with real servers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helper functions as well")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 /// Runs that are killed.
 mod killed;

@@ -1,5 +1,5 @@
 use super::{me, run, run_thrice};
-use etcd_testbed::{Pki, Version, versions, wait_for};
+use etcd_testbed::{Pki, Version, wait_for};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -94,7 +94,7 @@ fn options(directory: &Path, config: Value, version: Version) -> Value {
 /// token, `24` hours.
 #[test]
 fn every_version_reads_what_was_meant() {
-    for version in versions() {
+    for version in Version::ALL {
         let directory = tempfile::tempdir().unwrap();
         let pki = Pki::create(&directory.path().join("pki"), "testbed");
         let mut config = role_config(directory.path(), &pki, "on");
@@ -135,7 +135,7 @@ fn etcd_agrees_with_the_refusals() {
         json!({ "initial-cluster": "other=https://127.0.0.1:2380" }),
         json!({ "client-transport-security": {} }),
     ];
-    for version in versions() {
+    for version in Version::ALL {
         for change in &changes {
             let directory = tempfile::tempdir().unwrap();
             let pki = Pki::create(&directory.path().join("pki"), "testbed");
@@ -156,7 +156,7 @@ fn etcd_agrees_with_the_refusals() {
 /// The reason for this module: etcd itself says nothing of a key it does not know.
 #[test]
 fn etcd_ignores_what_the_module_refuses() {
-    for version in versions() {
+    for version in Version::ALL {
         let directory = tempfile::tempdir().unwrap();
         let pki = Pki::create(&directory.path().join("pki"), "testbed");
         let mut config = role_config(directory.path(), &pki, "a");

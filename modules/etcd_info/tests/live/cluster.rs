@@ -1,12 +1,12 @@
 use super::{healthy, member, observe};
-use etcd_testbed::{Cluster, Options, Pki, Version, versions, wait_for};
+use etcd_testbed::{Cluster, Options, Pki, Version, wait_for};
 use serde_json::{Value, json};
 
 const ALL: [&str; 3] = ["etcd-1", "etcd-2", "etcd-3"];
 
 #[test]
 fn three_members_serve_and_hold_the_same() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         cluster.etcdctl(&["put", "key", "value"]);
         let facts = observe(&cluster, 1, &json!({ "hash": true }));
@@ -40,7 +40,7 @@ fn three_members_serve_and_hold_the_same() {
 
 #[test]
 fn authentication_is_told_with_and_without_a_login() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("secret"));
         let login = json!({ "login_user": "root", "login_password": "secret", "hash": true });
         let facts = observe(&cluster, 0, &login);
@@ -58,7 +58,7 @@ fn authentication_is_told_with_and_without_a_login() {
 
 #[test]
 fn a_member_that_is_down_is_named_with_the_reason_on_its_own_host_too() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         cluster.member(0).kill();
         let _ = cluster.leader();
@@ -78,7 +78,7 @@ fn a_member_that_is_down_is_named_with_the_reason_on_its_own_host_too() {
 
 #[test]
 fn without_quorum_every_member_is_named_with_its_own_trouble() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::tls());
         cluster.member(0).kill();
         cluster.member(1).kill();
@@ -139,7 +139,7 @@ fn logins(cluster: &Cluster) -> f64 {
 
 #[test]
 fn a_host_that_looks_at_itself_logs_in_nowhere_and_at_its_cluster_once() {
-    for version in versions() {
+    for version in Version::ALL {
         let cluster = Cluster::start(version, 3, Options::auth("secret"));
         let login = json!({ "login_user": "root", "login_password": "secret" });
         let look = |closely: bool| {
