@@ -98,7 +98,13 @@ fn to_float(value: Value) -> Result<Value, String> {
 }
 
 fn to_bool(value: Value) -> Result<Value, String> {
-    let yes = match &value {
+    boolean(&value).map(Value::Bool).ok_or_else(|| unfit("a bool", &value))
+}
+
+/// A value as AnsibleModule takes it for a boolean: also `yes`, `"True"`, `1` and their like.
+#[must_use]
+pub fn boolean(value: &Value) -> Option<bool> {
+    match value {
         Value::Bool(yes) => Some(*yes),
         Value::Number(number) => match number.as_f64() {
             Some(1.0) => Some(true),
@@ -111,8 +117,7 @@ fn to_bool(value: Value) -> Result<Value, String> {
             _ => None,
         },
         _ => None,
-    };
-    yes.map(Value::Bool).ok_or_else(|| unfit("a bool", &value))
+    }
 }
 
 fn to_dict(value: Value) -> Result<Value, String> {

@@ -30,6 +30,7 @@ mod yaml;
 
 pub use args::{Arguments, read_arguments};
 pub use cli::{main, nearest};
+pub use coerce::boolean;
 pub use mask::Masker;
 pub use result::{Diff, ErrorKind, Failure, Outcome};
 pub use table::{Context, Default, Entry, Fragment, Kind, Module, ModuleSpec, Opt, Ret, Rule, Support};

@@ -317,6 +317,19 @@ impl MemberClient {
         Err(Failure::new(ErrorKind::Conflict, format!("{} is not healthy: {reason}", self.endpoint)))
     }
 
+    /// Whether the member only learns: then it refuses, before it asks for a login, whatever takes part in decisions.
+    ///
+    /// # Errors
+    ///
+    /// When the member does not answer.
+    pub async fn is_learner(&self) -> Result<bool, Failure> {
+        let what = "ask whether it learns";
+        let request = rpc::MemberListRequest { linearizable: false };
+        let call = rpc::unary::<_, _, rpc::MemberListResponse>(self.raw.clone(), rpc::MEMBER_LIST, request);
+        let answer = self.in_time(what, call).await?;
+        Ok(answer.is_err_and(|status| status.message().contains("not supported for learner")))
+    }
+
     /// What etcd answers anybody with a certificate, in JSON, beside its gRPC API.
     async fn get(&self, path: &str, what: &str) -> Result<serde_json::Value, Failure> {
         let request = http::Request::get(format!("{}{path}", self.endpoint)).body(Body::empty());

@@ -48,7 +48,9 @@ impl Module for EtcdInfo {
         let mut host = host::observe(&params);
         if !params.cluster {
             let running = block_on(async { Ok(serving(&params, &host).await.ok()) })?;
-            return Ok(Outcome::new(false).with("etcd", host.to_value(running.as_deref())));
+            let mut etcd = host.to_value(running.as_ref().map(|(version, _)| version.as_str()));
+            etcd["learner"] = running.is_some_and(|(_, learner)| learner).into();
+            return Ok(Outcome::new(false).with("etcd", etcd));
         }
         let (cluster, answering) = block_on(async {
             let seen = observe_cluster(&params, &host).await;
@@ -67,6 +69,7 @@ impl Module for EtcdInfo {
         let own = cluster.as_ref().ok().map(|cluster| &cluster["local_member"]);
         let running = own.filter(|own| own["healthy"] == true).and_then(|own| own["status"]["version"].as_str());
         let mut etcd = host.to_value(running);
+        etcd["learner"] = own.is_some_and(|own| own["is_learner"] == true).into();
         match cluster {
             Ok(cluster) => etcd["cluster"] = cluster,
             Err(failure) => {
@@ -78,16 +81,18 @@ impl Module for EtcdInfo {
     }
 }
 
-/// The version of the host's own member, if it serves: if it is healthy by its own account. Takes no login.
-async fn serving(params: &Params, host: &host::Host) -> Result<String, Failure> {
+/// The version of the host's own member, if it serves: if it is healthy by its own account; and whether it only learns.
+/// Takes no login.
+async fn serving(params: &Params, host: &host::Host) -> Result<(String, bool), Failure> {
     let session = Session::new(&params.connection)?;
     // Without systemd there is no telling but by asking.
     let own = session.endpoints().first().filter(|_| host.unit.is_running() || !host.unit.is_known());
     let own = own.ok_or_else(|| Failure::new(ErrorKind::Unreachable, format!("{} does not run", params.unit)))?;
     let client = session.connect(own).await?;
     let client = client.with_deadline(session.soon());
-    let (health, version) = tokio::join!(client.health(), client.version());
-    health.and(version)
+    let (health, version, learner) = tokio::join!(client.health(), client.version(), client.is_learner());
+    health?;
+    Ok((version?, learner?))
 }
 
 /// The cluster this host's member belongs to. Where the member is up but its cluster has no leader, an election may

@@ -41,6 +41,8 @@ pub(crate) struct Member {
     client_port: u16,
     pub(crate) data_dir: String,
     pub(crate) joins: bool,
+    /// Whether it stays a learner when it joins.
+    pub(crate) learns: bool,
     /// The directory of the write-ahead log, where it is not inside of the data directory.
     pub(crate) wal_dir: Option<String>,
     /// The version of etcd that is asked for.
@@ -204,6 +206,7 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
         client_port,
         data_dir: text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         joins: joins.ok()?,
+        learns: is_true(variables, "etcd_learner"),
         wal_dir: wal_dir(variables),
         version: text(variables, "etcd_version"),
         seq,
@@ -355,15 +358,15 @@ fn advice(params: &Inventory, cluster: &Cluster) -> Vec<String> {
         ));
     }
     let mut variables = cluster.members.iter().filter_map(|member| params.hosts.get(&member.host));
-    if variables.any(|variables| variables.get("default_password").is_some_and(is_true)) {
+    if variables.any(|variables| is_true(variables, "default_password")) {
         warnings.push(format!("cluster {} keeps the default root password: set etcd_root_password", cluster.name));
     }
     warnings
 }
 
-/// Booleans arrive as text on ansible-core up to 2.18.
-fn is_true(value: &Value) -> bool {
-    matches!(value, Value::Bool(true)) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+/// Whether a variable says yes, in any of the words Ansible takes for it.
+pub(crate) fn is_true(variables: &Object, name: &str) -> bool {
+    variables.get(name).and_then(ansible_protocol::boolean) == Some(true)
 }
 
 /// Each host for the playbook.

@@ -7,6 +7,10 @@
 
 /// Hosts and variables become clusters of named members with URLs.
 mod identity;
+/// Who joins a running cluster.
+mod joining;
+/// What was found.
+mod observed;
 /// What is safe to do with what was found.
 mod safety;
 /// The option table and documentation.
@@ -51,6 +55,8 @@ pub struct Params {
     skip_tags: Vec<String>,
     /// What `etcd_info` found on each host that answered.
     observed: Option<BTreeMap<String, Value>>,
+    /// What it found on members outside of the run.
+    outside: BTreeMap<String, Value>,
     /// Whether the run starts members.
     starts: bool,
     /// What `etcd_service` returned on each host.
@@ -72,7 +78,7 @@ impl Module for EtcdInventory {
         let mut findings = Findings::default();
         let outcome = match (params.clusters, params.observed, params.restarts) {
             (Some(clusters), Some(observed), _) => {
-                let verdict = safety::judge(&clusters, &observed, params.starts, &mut findings);
+                let verdict = safety::judge(&clusters, &observed, &params.outside, params.starts, &mut findings);
                 let safe = params.starts && !verdict.look_closer;
                 if safe {
                     report(&findings, ErrorKind::Conflict)?;
@@ -80,6 +86,9 @@ impl Module for EtcdInventory {
                 findings.warnings.append(&mut findings.problems);
                 Outcome::new(false)
                     .with("safe_to_start", safe)
+                    .with("join_waves", verdict.join_waves())
+                    .with("ask", verdict.ask)
+                    .with("neighbours", verdict.neighbours)
                     .with("speakers", verdict.speakers)
                     .with("situations", verdict.situations)
             }

@@ -2,102 +2,35 @@
 
 use crate::Findings;
 use crate::identity::{Cluster, Member};
-use crate::variables::is_wanted_version;
+use crate::joining::{Entry, Joining};
+use crate::observed::{Live, Observed};
 use etcd_ops::version::{KNOWN, Version};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// The part of `etcd_info`'s result that decides.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Observed {
-    version: Option<String>,
-    #[serde(default)]
-    unit: Unit,
-    data: Data,
-    #[serde(default)]
-    serving: bool,
-    #[serde(default)]
-    pending: Vec<String>,
-    cluster: Option<Live>,
-    cluster_error: Option<Value>,
-    #[serde(default)]
-    answering: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Unit {
-    error: Option<String>,
-    #[serde(default)]
-    active_state: String,
-    #[serde(default)]
-    unit_file_state: String,
-    #[serde(default)]
-    need_daemon_reload: bool,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Data {
-    #[serde(default)]
-    state: String,
-    member_id: Option<String>,
-    cluster_id: Option<String>,
-    #[serde(default)]
-    had_leader: bool,
-    reason: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Live {
-    id: String,
-    leader: Option<String>,
-    members: Vec<LiveMember>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct LiveMember {
-    id: String,
-    name: String,
-    peer_urls: Vec<String>,
-    started: bool,
-}
-
-impl Observed {
-    /// Whether the member serves with what it is configured for, and will do so after a boot.
-    fn settled(&self) -> bool {
-        let unit = &self.unit;
-        let up = unit.active_state == "active" && unit.unit_file_state == "enabled" && !unit.need_daemon_reload;
-        up && self.serving && self.pending.is_empty() && self.data.state == "member"
-    }
-
-    /// Whether the host has looked at its cluster, and not only at itself.
-    fn looked(&self) -> bool {
-        self.cluster.is_some() || self.cluster_error.is_some()
-    }
-
-    /// Whether another version than the installed one is asked for.
-    fn other_version(&self, wanted: Option<&str>) -> bool {
-        let installed = self.version.as_deref();
-        installed.zip(wanted).is_some_and(|(installed, wanted)| !is_wanted_version(installed, wanted))
-    }
-}
 
 /// One cluster of the inventory beside what was found of it.
 struct Case<'a> {
     cluster: &'a Cluster,
     seen: BTreeMap<&'a str, Observed>,
     live: Option<Live>,
+    joining: Joining,
     /// The id that a cluster founded from the inventory as it stands has.
     founding: String,
 }
 
 /// What one host is about to be.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Situation {
     /// Whether it is a founding member of its cluster.
     founds: bool,
-    /// What belongs into its configuration.
+    /// How it becomes a member of the running cluster, where it is not one yet.
+    joins: Option<Entry>,
+    /// Whether it is started only once it has been announced to that cluster.
+    starts_late: bool,
+    /// What belongs into its configuration until it has started for the first time.
     initial_cluster_state: &'static str,
+    initial_cluster: String,
     /// Whether etcd is to be installed.
     installs: bool,
     /// Whether its member serves as it is configured, so that there is nothing to launch.
@@ -111,8 +44,30 @@ pub(crate) struct Verdict {
     pub(crate) situations: BTreeMap<String, Situation>,
     /// Whether nothing can be said before the hosts have looked at their clusters.
     pub(crate) look_closer: bool,
+    /// Hosts outside of the run that are to be asked for their clusters, because those that join cannot look themselves.
+    pub(crate) ask: Vec<String>,
+    /// Members outside of the run whose files are to name those that join.
+    pub(crate) neighbours: Vec<Neighbour>,
     /// For each cluster the host that can speak for it.
     pub(crate) speakers: BTreeMap<String, String>,
+}
+
+impl Verdict {
+    /// The hosts that join in each wave: one of each cluster.
+    pub(crate) fn join_waves(&self) -> Vec<Vec<&str>> {
+        let joins =
+            || self.situations.iter().filter_map(|(host, situation)| Some((host, situation.joins.as_ref()?.wave)));
+        let count = joins().map(|(_, wave)| wave + 1).max().unwrap_or(0);
+        let hosts = |number| joins().filter(|(_, wave)| *wave == number).map(|(host, _)| host.as_str()).collect();
+        (0..count).map(hosts).collect()
+    }
+}
+
+/// A member outside of the run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Neighbour {
+    host: String,
+    cluster: String,
 }
 
 /// Judges every cluster. Its hosts have to look at it only when the run starts members (`starts`) and not each of them
@@ -120,58 +75,87 @@ pub(crate) struct Verdict {
 pub(crate) fn judge(
     clusters: &BTreeMap<String, Cluster>,
     observed: &BTreeMap<String, Value>,
+    outside: &BTreeMap<String, Value>,
     starts: bool,
     findings: &mut Findings,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     for cluster in clusters.values() {
-        let case = Case::new(cluster, observed, findings);
-        if starts && case.seen.values().any(|seen| !seen.settled() && !seen.looked()) {
+        let case = Case::new(cluster, observed, outside, findings);
+        if starts && !case.is_known() {
             verdict.look_closer = true;
+            verdict.ask.extend(case.ask());
         } else {
             findings.problems.extend(case.problems(starts));
             findings.warnings.extend(case.version_warnings());
         }
         for member in &cluster.members {
             let Some(seen) = case.seen.get(member.host.as_str()) else { continue };
-            let founds = seen.data.state == "absent" && case.founds();
+            let founds = seen.data.state == "absent" && !member.joins;
             // What nobody has looked at closely may be a running cluster's.
             let new = founds && (starts || !case.was_in_use());
             let situation = Situation {
                 founds,
+                starts_late: case.joining.entries.get(&member.host).is_some_and(|entry| entry.starts),
+                initial_cluster: case.initial_cluster(member),
+                joins: case.joining.entries.get(&member.host).cloned(),
                 initial_cluster_state: if new { "new" } else { "existing" },
                 installs: seen.version.is_none() || seen.other_version(member.version.as_deref()),
-                settled: seen.settled(),
+                settled: seen.is_settled(member),
             };
             verdict.situations.insert(member.host.clone(), situation);
         }
+        let neighbours = case.joining.neighbours.iter();
+        verdict
+            .neighbours
+            .extend(neighbours.map(|host| Neighbour { host: host.clone(), cluster: cluster.name.clone() }));
         verdict.speakers.extend(case.speaker(starts).map(|host| (cluster.name.clone(), host.to_owned())));
     }
     verdict
 }
 
 impl<'a> Case<'a> {
-    fn new(cluster: &'a Cluster, observed: &BTreeMap<String, Value>, findings: &mut Findings) -> Self {
-        let mut seen: BTreeMap<&str, Observed> = BTreeMap::new();
-        for member in &cluster.members {
-            let Some(value) = observed.get(&member.host) else { continue };
-            match serde_json::from_value(value.clone()) {
-                Ok(of_host) => drop(seen.insert(&member.host, of_host)),
-                Err(error) => {
-                    findings.problems.push(format!("what {} says of itself makes no sense: {error}", member.host));
-                }
-            }
-        }
+    fn new(
+        cluster: &'a Cluster,
+        observed: &BTreeMap<String, Value>,
+        outside: &BTreeMap<String, Value>,
+        findings: &mut Findings,
+    ) -> Self {
+        let seen = read(cluster, observed, findings);
+        let others = read(cluster, outside, findings);
         // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
-        let views = || seen.values().filter_map(|seen| seen.cluster.clone());
-        let live = views().find(|live| live.leader.is_some());
+        let views = seen.values().chain(others.values()).filter_map(|seen| seen.cluster.clone());
+        let live = views.into_iter().find(|live| live.leader.is_some());
+        let joining = live.as_ref().map(|live| Joining::of(cluster, &seen, live)).unwrap_or_default();
         let ids: Vec<u64> = cluster
             .members
             .iter()
             .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
             .collect();
         let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
-        Self { cluster, seen, live, founding }
+        Self { cluster, seen, live, joining, founding }
+    }
+
+    /// Whether every host of the run serves as it is configured, or has looked at its cluster.
+    fn is_known(&self) -> bool {
+        self.members_seen().all(|(member, seen)| seen.is_settled(member) || seen.looked())
+    }
+
+    fn members_seen(&self) -> impl Iterator<Item = (&Member, &Observed)> {
+        self.cluster.members.iter().filter_map(|member| Some((member, self.seen.get(member.host.as_str())?)))
+    }
+
+    /// A host that is to join has no certificate yet to look with.
+    fn ask(&self) -> impl Iterator<Item = String> {
+        let joins = self.members_seen().any(|(member, seen)| member.joins && !seen.serving);
+        let outside = self.cluster.hosts.iter().filter(|host| !self.seen.contains_key(host.as_str()));
+        outside.filter(move |_| joins).cloned()
+    }
+
+    /// The members it is configured with until it has started.
+    fn initial_cluster(&self, member: &Member) -> String {
+        let entry = self.joining.entries.get(&member.host).filter(|entry| entry.starts);
+        entry.map_or(&self.cluster.initial_cluster, |entry| &entry.initial_cluster).clone()
     }
 
     fn data_dir(&self, host: &str) -> &str {
@@ -180,24 +164,11 @@ impl<'a> Case<'a> {
     }
 
     fn fresh(&self) -> impl Iterator<Item = &Member> {
-        self.cluster
-            .members
-            .iter()
-            .filter(|member| self.seen.get(member.host.as_str()).is_some_and(|seen| seen.data.state == "absent"))
+        self.members_seen().filter(|(_, seen)| seen.data.state == "absent").map(|(member, _)| member)
     }
 
     fn with_data(&self) -> impl Iterator<Item = (&Member, &Observed)> {
-        self.cluster
-            .members
-            .iter()
-            .filter_map(|member| Some((member, self.seen.get(member.host.as_str())?)))
-            .filter(|(_, seen)| seen.data.state == "member")
-    }
-
-    /// Whether the fresh hosts of this run are founding members: of a cluster that is about to be made, or of one whose
-    /// making was cut short.
-    fn founds(&self) -> bool {
-        self.fresh().all(|member| !member.joins)
+        self.members_seen().filter(|(_, seen)| seen.data.state == "member")
     }
 
     /// Whether some host holds data of a cluster that has once been in use.
@@ -217,6 +188,7 @@ impl<'a> Case<'a> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
         problems.extend(self.other_versions());
         problems.extend(self.foreign_data());
+        problems.extend(self.several_learners());
         match &self.live {
             Some(live) => problems.extend(self.fresh_beside_live(live)),
             // Without a running cluster, what the fresh hosts are for depends on the others being in order.
@@ -292,10 +264,11 @@ impl<'a> Case<'a> {
                 continue;
             }
             if let Some(live) = &self.live
+                && !member.joins
                 && !live.members.iter().any(|known| known.id == id)
             {
                 problems.push(format!(
-                    "{data_dir} of {host} belongs to member {id}, which was removed from cluster {cluster}: it is left alone; move it aside, then join the host anew: mv {data_dir} {data_dir}.old; ./etcd.yml -l {host} -e etcd_init=existing"
+                    "{data_dir} of {host} belongs to member {id}, which was removed from cluster {cluster}: it is left alone; to join the host anew, which moves it aside: ./etcd.yml -l {host} -e etcd_init=existing; to clean up: ./etcd-rm.yml -l {host}"
                 ));
             }
         }
@@ -321,14 +294,14 @@ impl<'a> Case<'a> {
         let mut problems = Vec::new();
         for member in self.fresh() {
             let host = &member.host;
-            match live.members.iter().find(|known| known.peer_urls.contains(&member.peer_url)) {
+            match live.by_url(&member.peer_url) {
                 Some(known) if known.started => problems.push(format!(
                     "{host} is member {} ({}) of the running cluster {}, but its data directory {} is empty: its data is lost, and etcd would refuse to start; replace it: ./etcd-rm.yml -l {host}, then ./etcd.yml -l {host} -e etcd_init=existing",
                     known.name, known.id, self.cluster.name, self.data_dir(host)
                 )),
+                Some(_) | None if member.joins => {}
                 // A founding member whose start was cut short.
-                Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) && !member.joins => {}
-                Some(_) | None if member.joins => problems.push(joining(host)),
+                Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) => {}
                 Some(_) | None => problems.push(format!(
                     "{host} has no data, etcd_init is new, and its peers already run cluster {} ({}): a second cluster is never made; to join it: ./etcd.yml -l {host} -e etcd_init=existing; to start over, destroy it first: ./etcd-rm.yml",
                     self.cluster.name, live.id
@@ -340,6 +313,23 @@ impl<'a> Case<'a> {
 
     fn founding_id(&self, member: &Member) -> u64 {
         etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
+    }
+
+    /// Only one member at a time can learn, unless etcd is told otherwise.
+    fn several_learners(&self) -> Option<String> {
+        let learning = self
+            .joining
+            .entries
+            .keys()
+            .filter(|host| self.cluster.members.iter().any(|member| member.host == **host && member.learns));
+        let hosts: Vec<&str> = learning.map(String::as_str).collect();
+        (hosts.len() > 1).then(|| {
+            format!(
+                "etcd_learner is true for {} of cluster {}, and etcd allows one learner at a time: leave it true for one of them",
+                hosts.join(" and "),
+                self.cluster.name
+            )
+        })
     }
 
     /// A fresh host, and no running cluster to be seen from this run's hosts.
@@ -429,8 +419,20 @@ impl<'a> Case<'a> {
     }
 }
 
-fn joining(host: &str) -> String {
-    format!(
-        "{host}: joining a running cluster (etcd_init=existing) is not part of this release; leave the host out, or make a new cluster"
-    )
+fn read<'a>(
+    cluster: &'a Cluster,
+    observed: &BTreeMap<String, Value>,
+    findings: &mut Findings,
+) -> BTreeMap<&'a str, Observed> {
+    let mut seen = BTreeMap::new();
+    for member in &cluster.members {
+        let Some(value) = observed.get(&member.host) else { continue };
+        match serde_json::from_value(value.clone()) {
+            Ok(of_host) => drop(seen.insert(member.host.as_str(), of_host)),
+            Err(error) => {
+                findings.problems.push(format!("what {} says of itself makes no sense: {error}", member.host));
+            }
+        }
+    }
+    seen
 }

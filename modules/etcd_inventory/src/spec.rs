@@ -32,6 +32,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             Kind::Dict,
             &["What M(quorum.etcd.etcd_info) found on each host that answered."],
         ),
+        Opt::new("outside", Kind::Dict, &["What it found on those of the hosts under RV(ask) that answered."])
+            .default(Default::EmptyDict),
         Opt::new("starts", Kind::Bool, &["Whether members are to be started: what is unsafe to start is refused then, and only warned of otherwise."])
             .default(Default::Bool(false)),
         Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
@@ -63,7 +65,10 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         .when("O(groups) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
         Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(auth), C(launch).").when("O(groups) is given"),
-        Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), and C(settled), whether its member serves as configured.").when("O(observed) is given"),
+        Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), C(settled), whether its member serves as configured, and C(joins) where it is to become a member of a running cluster: C(wave), C(starts), C(stale), C(initial_cluster).").when("O(observed) is given"),
+        Ret::new("ask", "list", "Hosts outside of the run that are to be asked for their clusters as well.").when("O(observed) is given"),
+        Ret::new("join_waves", "list", "The hosts that join in each wave, one of each cluster.").when("O(observed) is given"),
+        Ret::new("neighbours", "list", "Members outside of the run whose files are to name those that join: C(host) and C(cluster).").when("O(observed) is given"),
         Ret::new(
             "safe_to_start",
             "bool",

@@ -13,6 +13,8 @@ pub(crate) struct Steps {
     pub(crate) env: bool,
     /// Bring users, roles and permissions to their desired state.
     pub(crate) auth: bool,
+    /// Join the running cluster.
+    pub(crate) member: bool,
     /// Start or restart members.
     pub(crate) launch: bool,
 }
@@ -31,10 +33,19 @@ impl Steps {
         };
         let starts = own || run.iter().any(|tag| tag == "all");
         Self {
-            dirs: selected(&["etcd_dir", "etcd_config", "etcd_conf", "etcd_cert", "etcd_cert_issue", "etcd_cert_copy"]),
+            dirs: selected(&[
+                "etcd_dir",
+                "etcd_config",
+                "etcd_conf",
+                "etcd_cert",
+                "etcd_cert_issue",
+                "etcd_cert_copy",
+                "etcd_member",
+            ]),
             conf: selected(&["etcd_conf", "etcd_config"]),
             env: selected(&["etcd_env", "etcd_config", "etcd_conf"]),
             auth: selected(&["etcd_auth"]),
+            member: starts && selected(&["etcd_member"]),
             launch: starts && selected(&["etcd_launch"]),
         }
     }
@@ -45,13 +56,14 @@ mod tests {
     use super::*;
     use test_case::test_case;
 
-    #[test_case("all", "", "dirs conf env auth launch"; "everything")]
+    #[test_case("all", "", "dirs conf env auth member launch"; "everything")]
     #[test_case("site", "", "dirs conf env auth"; "a tag of somebody else")]
     #[test_case("etcd_conf", "", "dirs conf env"; "configuration")]
     #[test_case("etcd_env", "", "env"; "environment alone")]
     #[test_case("etcd_cert", "", "dirs"; "certificates")]
     #[test_case("etcd_config,etcd_launch", "", "dirs conf env launch"; "with restart")]
-    #[test_case("all", "etcd_launch", "dirs conf env auth"; "without starting")]
+    #[test_case("etcd_member", "", "dirs member"; "joining alone")]
+    #[test_case("all", "etcd_launch", "dirs conf env auth member"; "without starting")]
     #[test_case("etcd_config", "etcd_env", "dirs conf"; "without environment")]
     #[test_case("etcd_auth", "", "auth"; "nothing to write")]
     fn tags_select(run: &str, skip: &str, wanted: &str) {
@@ -63,6 +75,7 @@ mod tests {
             ("conf", steps.conf),
             ("env", steps.env),
             ("auth", steps.auth),
+            ("member", steps.member),
             ("launch", steps.launch),
         ];
         let selected: Vec<&str> = named.iter().filter(|(_, yes)| *yes).map(|(name, _)| *name).collect();

@@ -14,6 +14,8 @@ enum Wanted {
     Word(&'static [&'static str]),
     /// Any of these words, separated by commas.
     Words(&'static [&'static str]),
+    /// Yes or no.
+    Bool,
     /// A full path.
     Path,
     /// A version of etcd, or of a series.
@@ -27,6 +29,7 @@ const VARIABLES: &[(&str, Wanted)] = &[
     ("etcd_election_timeout", Wanted::Number(1)),
     ("etcd_force", Wanted::Words(&["restart", "foreign_ca"])),
     ("etcd_heartbeat_interval", Wanted::Number(1)),
+    ("etcd_learner", Wanted::Bool),
     ("etcd_install_method", Wanted::Word(&["package", "archive", "none"])),
     ("etcd_pki_dir", Wanted::Path),
     ("etcd_quota_backend_bytes", Wanted::Number(0)),
@@ -55,7 +58,7 @@ pub(crate) fn forced(variables: &Object) -> Vec<String> {
 }
 
 /// Variables of related roles that somebody may rely on.
-const WITHOUT_EFFECT: &[&str] = &["etcd_clean", "etcd_learner", "etcd_safeguard"];
+const WITHOUT_EFFECT: &[&str] = &["etcd_clean", "etcd_safeguard"];
 
 /// What is wrong with a host's variables.
 pub(crate) fn problems(host: &str, variables: &Object) -> Vec<String> {
@@ -116,6 +119,9 @@ impl Wanted {
             Self::Word(words) => (!words.contains(&given.as_str())).then(|| one_of(&given, words)),
             Self::Words(words) => {
                 self::words(&given).find(|word| !words.contains(word)).map(|wrong| one_of(wrong, words))
+            }
+            Self::Bool => {
+                ansible_protocol::boolean(&given.as_str().into()).is_none().then(|| "true or false".to_owned())
             }
             Self::Path => full_path(&given).is_none().then(|| "a full path".to_owned()),
             Self::Version => {

@@ -215,8 +215,10 @@ fn an_even_cluster_and_the_default_password_are_warned_of() {
 #[test]
 fn all_fresh_hosts_found_a_cluster() {
     let outcome = judged(three(), &HOSTS.map(|host| (host, fresh()))).unwrap();
-    let situation = json!({ "founds": true, "initial_cluster_state": "new", "installs": false, "settled": false });
-    assert_eq!(outcome.values["situations"][HOSTS[0]], situation);
+    let situation = &outcome.values["situations"][HOSTS[0]];
+    assert_eq!((&situation["founds"], &situation["initial_cluster_state"]), (&json!(true), &json!("new")));
+    assert_eq!((&situation["joins"], &situation["settled"]), (&Value::Null, &json!(false)));
+    assert_eq!(outcome.values["join_waves"], json!([]));
 }
 
 #[test]
@@ -231,6 +233,124 @@ fn a_fresh_host_beside_a_running_cluster_is_given_both_commands() {
         judged(inventory, &[(HOSTS[0], up), ("10.0.0.4", fresh())]),
         &["./etcd.yml -l 10.0.0.4 -e etcd_init=existing", "./etcd-rm.yml"],
     );
+}
+
+/// Three members of a running cluster, and two hosts that are not.
+fn five(joins: Value) -> Value {
+    let mut inventory = three();
+    inventory["groups"]["etcd"] = json!([HOSTS[0], HOSTS[1], HOSTS[2], "10.0.0.4", "10.0.0.5"]);
+    inventory["hosts"]["10.0.0.4"] = json!({ "etcd_seq": 4 });
+    inventory["hosts"]["10.0.0.5"] = json!({ "etcd_seq": 5 });
+    for (host, value) in joins.as_object().into_iter().flatten() {
+        inventory["hosts"]["10.0.0.4"][host] = value.clone();
+        inventory["hosts"]["10.0.0.5"][host] = value.clone();
+    }
+    inventory["play_hosts"] = json!(["10.0.0.4", "10.0.0.5"]);
+    inventory
+}
+
+/// The judgement of a run on hosts that join, once with the look of a member outside of it and once without.
+fn joined(inventory: Value, observed: &[(&str, Value)], live: Option<Value>) -> Result<Outcome, Failure> {
+    let clusters = run(inventory)?.values["clusters"].clone();
+    let observed: serde_json::Map<String, Value> =
+        observed.iter().map(|(host, value)| ((*host).to_owned(), value.clone())).collect();
+    let first: serde_json::Map<String, Value> =
+        observed.iter().map(|(host, value)| (host.clone(), at_first(value.clone()))).collect();
+    let asked = run(json!({ "clusters": clusters, "observed": first, "starts": true }))?.values["ask"].clone();
+    assert!(HOSTS.iter().all(|host| asked.as_array().unwrap().contains(&json!(host))), "{asked}");
+    let outside = live.map_or_else(
+        || json!({}),
+        |live| {
+            let mut up = holder(0, true);
+            up["cluster"] = live;
+            json!({ HOSTS[0]: up })
+        },
+    );
+    run(json!({ "clusters": clusters, "observed": observed, "outside": outside, "starts": true }))
+}
+
+#[test]
+fn new_hosts_join_one_after_the_other_with_the_members_there_will_be() {
+    let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
+    let outcome = joined(five(json!({ "etcd_init": "existing" })), &observed, Some(live([true; 3]))).unwrap();
+    assert_eq!(outcome.values["join_waves"], json!([["10.0.0.4"], ["10.0.0.5"]]));
+    let three = "etcd-1=https://10.0.0.1:2380,etcd-2=https://10.0.0.2:2380,etcd-3=https://10.0.0.3:2380";
+    let four = format!("{three},etcd-4=https://10.0.0.4:2380");
+    let situations = &outcome.values["situations"];
+    assert_eq!(situations["10.0.0.4"]["initial_cluster"], four);
+    assert_eq!(situations["10.0.0.5"]["initial_cluster"], format!("{four},etcd-5=https://10.0.0.5:2380"));
+    let neighbours = HOSTS.map(|host| json!({ "host": host, "cluster": "etcd" }));
+    assert_eq!(outcome.values["neighbours"], json!(neighbours));
+}
+
+#[test]
+fn without_a_running_cluster_nobody_joins() {
+    let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
+    refused(
+        joined(five(json!({ "etcd_init": "existing" })), &observed, None),
+        &["10.0.0.4, 10.0.0.5: etcd_init is existing, but no running cluster etcd can be reached"],
+    );
+}
+
+#[test]
+fn data_of_a_removed_member_is_in_nobodys_way_who_joins() {
+    let mut stale = holder(0, true);
+    stale["data"]["member_id"] = json!("dead");
+    let observed = [("10.0.0.4", stale.clone()), ("10.0.0.5", fresh())];
+    let outcome = joined(five(json!({ "etcd_init": "existing" })), &observed, Some(live([true; 3]))).unwrap();
+    let joins = |host: &str| outcome.values["situations"][host]["joins"].clone();
+    assert_eq!(joins("10.0.0.4"), json!({ "wave": 0, "starts": true, "stale": true }));
+    assert_eq!(joins("10.0.0.5")["stale"], false);
+    // What belongs to another cluster is left alone all the same.
+    stale["data"]["cluster_id"] = json!("abc");
+    refused(
+        joined(five(json!({ "etcd_init": "existing" })), &[("10.0.0.4", stale)], Some(live([true; 3]))),
+        &["/data/etcd of 10.0.0.4 holds a member of another cluster"],
+    );
+}
+
+#[test]
+fn a_learner_that_has_started_is_promoted_and_one_that_is_to_learn_is_not() {
+    let mut cluster = live([true; 3]);
+    cluster["members"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "id": "4", "name": "etcd-4", "started": true, "is_learner": true,
+                                                            "peer_urls": ["https://10.0.0.4:2380"] }));
+    let mut learner = holder(0, true);
+    learner["data"]["member_id"] = json!("4");
+    for (learns, waves) in [(false, json!([["10.0.0.4"]])), (true, json!([]))] {
+        let mut inventory = five(json!({ "etcd_init": "existing", "etcd_learner": learns }));
+        inventory["play_hosts"] = json!(["10.0.0.4"]);
+        let outcome = joined(inventory, &[("10.0.0.4", learner.clone())], Some(cluster.clone())).unwrap();
+        assert_eq!(outcome.values["join_waves"], waves);
+        assert_eq!(outcome.values["situations"]["10.0.0.4"]["starts_late"], false);
+        assert_eq!(outcome.values["neighbours"], json!([]));
+    }
+}
+
+#[test]
+fn a_cluster_takes_one_lasting_learner() {
+    let inventory = five(json!({ "etcd_init": "existing", "etcd_learner": "yes" }));
+    let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
+    refused(
+        joined(inventory, &observed, Some(live([true; 3]))),
+        &["etcd_learner is true for 10.0.0.4 and 10.0.0.5", "one learner at a time"],
+    );
+}
+
+#[test]
+fn a_member_that_only_learns_is_settled_where_it_is_to_learn() {
+    for learns in [false, true] {
+        let mut inventory = three();
+        inventory["hosts"][HOSTS[0]]["etcd_learner"] = json!(learns);
+        let clusters = run(inventory).unwrap().values["clusters"].clone();
+        let mut seen = at_first(holder(0, true));
+        settle(&mut seen);
+        seen["learner"] = json!(true);
+        let outcome = run(json!({ "clusters": clusters, "observed": { HOSTS[0]: seen }, "starts": true })).unwrap();
+        assert_eq!(outcome.values["safe_to_start"], learns);
+    }
 }
 
 #[test]
@@ -439,9 +559,14 @@ proptest! {
         }
         let Ok(outcome) = judged(inventory, &observed) else { return Ok(()) };
         for (index, host) in hosts.iter().enumerate().filter(|(_, host)| host.in_play && host.data.is_none()) {
-            prop_assert!(!host.joins, "joining is refused");
-            prop_assert_eq!(&outcome.values["situations"][HOSTS[index]]["founds"], &json!(true));
             let seen_live = is_live && hosts.iter().any(|host| host.in_play && host.data.is_some());
+            let situation = &outcome.values["situations"][HOSTS[index]];
+            prop_assert_eq!(&situation["founds"], &json!(!host.joins));
+            prop_assert_eq!(&situation["starts_late"], &json!(host.joins));
+            if host.joins {
+                prop_assert!(seen_live, "there is nobody to join");
+                prop_assert_eq!(&situation["initial_cluster_state"], &json!("existing"));
+            }
             if !seen_live {
                 prop_assert!(hosts.iter().all(|host| host.in_play));
                 prop_assert!(hosts.iter().all(|host| host.data != Some(true)));

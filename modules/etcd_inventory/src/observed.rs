@@ -1,0 +1,85 @@
+//! What was found on the hosts, and what their members say of their cluster.
+
+use crate::identity::Member;
+use crate::variables::is_wanted_version;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The part of `etcd_info`'s result that decides.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Observed {
+    pub(crate) version: Option<String>,
+    #[serde(default)]
+    pub(crate) unit: Unit,
+    pub(crate) data: Data,
+    #[serde(default)]
+    pub(crate) serving: bool,
+    /// Whether its member only learns, as far as it says so itself.
+    #[serde(default)]
+    pub(crate) learner: bool,
+    #[serde(default)]
+    pub(crate) pending: Vec<String>,
+    pub(crate) cluster: Option<Live>,
+    pub(crate) cluster_error: Option<Value>,
+    #[serde(default)]
+    pub(crate) answering: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Unit {
+    pub(crate) error: Option<String>,
+    #[serde(default)]
+    pub(crate) active_state: String,
+    #[serde(default)]
+    pub(crate) unit_file_state: String,
+    #[serde(default)]
+    pub(crate) need_daemon_reload: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Data {
+    #[serde(default)]
+    pub(crate) state: String,
+    pub(crate) member_id: Option<String>,
+    pub(crate) cluster_id: Option<String>,
+    #[serde(default)]
+    pub(crate) had_leader: bool,
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Live {
+    pub(crate) id: String,
+    pub(crate) leader: Option<String>,
+    pub(crate) members: Vec<LiveMember>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct LiveMember {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) peer_urls: Vec<String>,
+    #[serde(default)]
+    pub(crate) is_learner: bool,
+    pub(crate) started: bool,
+}
+
+impl Observed {
+    /// Whether the member serves with what it is configured for, and will do so after a boot; and votes, if it is to.
+    pub(crate) fn is_settled(&self, member: &Member) -> bool {
+        let unit = &self.unit;
+        let up = unit.active_state == "active" && unit.unit_file_state == "enabled" && !unit.need_daemon_reload;
+        up && (!self.learner || member.learns) && self.serving && self.pending.is_empty() && self.data.state == "member"
+    }
+
+    /// Whether the host has looked at its cluster, and not only at itself.
+    pub(crate) fn looked(&self) -> bool {
+        self.cluster.is_some() || self.cluster_error.is_some()
+    }
+
+    /// Whether another version than the installed one is asked for.
+    pub(crate) fn other_version(&self, wanted: Option<&str>) -> bool {
+        let installed = self.version.as_deref();
+        installed.zip(wanted).is_some_and(|(installed, wanted)| !is_wanted_version(installed, wanted))
+    }
+}
