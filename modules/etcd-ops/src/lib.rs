@@ -17,6 +17,10 @@ mod errors;
 pub mod files;
 /// Rules that keep a cluster's quorum.
 pub mod guard;
+/// The leader: finding it, and moving leadership to another member.
+pub mod leader;
+/// What may be done to a cluster's membership.
+pub mod membership;
 /// The calls that etcd-client lacks.
 mod rpc;
 /// What a restart would pick up.

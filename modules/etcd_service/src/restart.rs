@@ -4,9 +4,8 @@ use crate::{Params, own_id};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::connection::Session;
 use etcd_ops::systemd::systemctl;
-use etcd_ops::view::{self, ClusterView, MemberView};
-use etcd_ops::{guard, hex};
-use std::time::Duration;
+use etcd_ops::view::{self, ClusterView};
+use etcd_ops::{guard, hex, leader};
 
 /// A restart that the guard let pass.
 pub(crate) struct Guarded {
@@ -56,30 +55,10 @@ pub(crate) async fn restart(name: &str, session: &Session, guarded: Guarded) -> 
     systemctl(&["restart", "--no-block", name]).map(drop)
 }
 
-/// Moves leadership to another voter when this member leads. A member without peers has nobody to hand over to.
+/// Moves leadership to another voter when this member leads.
 pub(crate) async fn hand_over(session: &Session, guarded: &Guarded) -> Result<(), Failure> {
     let (Some(view), Some(id)) = (&guarded.view, guarded.id) else { return Ok(()) };
-    let (true, Some(successor)) = (view.leader == Some(id), guard::successor(view, id)) else { return Ok(()) };
-    let Some(url) = view.member(id).and_then(|member| member.client_urls.first()) else { return Ok(()) };
-    let label = view.member(successor).map_or_else(|| hex(successor), MemberView::label);
-    let client = session.connect(url).await?;
-    client
-        .call(&format!("move leadership to {label}"), async |client| {
-            client.maintenance_client().move_leader(successor).await.map(drop)
-        })
-        .await?;
-    let mut poll = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        poll.tick().await;
-        let (_, status) = view::status(&client).await?;
-        if status.leader != 0 && status.leader != id {
-            return Ok(());
-        }
-        if tokio::time::Instant::now() >= session.deadline() {
-            let msg = format!("leadership did not move to {label} in time; nothing was restarted");
-            return Err(Failure::new(ErrorKind::Timeout, msg));
-        }
-    }
+    leader::hand_over(session, view, id).await.map(drop)
 }
 
 /// The id of the member that answers on the first endpoint, which is this host's own.

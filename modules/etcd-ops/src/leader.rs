@@ -1,0 +1,140 @@
+//! The leader: what it says is true now, and moving leadership to another member.
+
+use crate::client::MemberClient;
+use crate::connection::Session;
+use crate::view::{self, ClusterView, MemberView};
+use crate::{guard, hex};
+use ansible_protocol::{ErrorKind, Failure};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How long an election may take before the cluster counts as one without leader.
+const ELECTION: Duration = Duration::from_secs(5);
+
+/// A cluster as its leader knows it.
+pub struct Led {
+    /// Its members; their list is not older than the question.
+    pub view: ClusterView,
+    /// The leader, or another member that follows it where the leader cannot be reached from here.
+    pub client: MemberClient,
+}
+
+/// What was found of a cluster.
+pub enum Found {
+    /// It has a leader.
+    Led(Led),
+    /// It has none: this is what one of its members remembers.
+    Leaderless(ClusterView),
+}
+
+/// Looks at the cluster, with the patience that an election needs.
+///
+/// # Errors
+///
+/// When no endpoint answers; the sentence names each endpoint's cause.
+pub async fn find(session: &Session) -> Result<Found, Failure> {
+    let patience = session.deadline().min(Instant::now() + ELECTION);
+    let mut poll = tokio::time::interval(Duration::from_millis(200));
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        poll.tick().await;
+        let view = ClusterView::observe(session).await?;
+        let led = match view.leader {
+            Some(_) => attempt(session, &view).await,
+            None => Ok(None),
+        };
+        if let Ok(Some(client)) = led {
+            return Ok(Found::Led(Led { view, client }));
+        }
+        if Instant::now() >= patience {
+            led?;
+            return Ok(Found::Leaderless(view));
+        }
+    }
+}
+
+/// A client to whoever leads, when the list it has is the one in the view.
+async fn attempt(session: &Session, view: &ClusterView) -> Result<Option<MemberClient>, Failure> {
+    let leader = view.leader.and_then(|id| view.member(id));
+    let url = leader.and_then(|member| member.client_urls.first());
+    let leading = match url {
+        Some(url) => session.connect(url).await,
+        None => session.connect(&view.endpoint).await,
+    };
+    // The leader's client URL may be out of reach from here; whoever follows it passes calls on.
+    let client = match leading {
+        Ok(client) => client,
+        Err(_) => session.connect(&view.endpoint).await?,
+    };
+    let listed = list(&client).await?;
+    let same = listed.len() == view.members.len()
+        && listed.iter().all(|listed| {
+            view.member(listed.id).is_some_and(|member| {
+                member.name == listed.name
+                    && member.peer_urls == listed.peer_urls
+                    && member.is_learner == listed.is_learner
+            })
+        });
+    Ok(same.then_some(client))
+}
+
+/// A member as it stands in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its peer URLs.
+    pub peer_urls: Vec<String>,
+    /// Whether it only learns.
+    pub is_learner: bool,
+}
+
+/// The member list, no older than the question. 3.4 knows no linearizable list, but after a linearizable read the list
+/// that the same member has is none the less.
+///
+/// # Errors
+///
+/// When the member has no leader, or does not answer.
+pub async fn list(client: &MemberClient) -> Result<Vec<Listed>, Failure> {
+    client.read_linearizable().await?;
+    let list = client.member_list(true).await?;
+    let listed = list.members.into_iter().map(|member| Listed {
+        id: member.id,
+        name: member.name,
+        peer_urls: member.peer_urls,
+        is_learner: member.is_learner,
+    });
+    Ok(listed.collect())
+}
+
+/// Moves leadership to another voter when this member leads, and says whether it did. A member without peers has nobody
+/// to hand over to.
+///
+/// # Errors
+///
+/// When the leader refuses, or another one does not take over in time.
+pub async fn hand_over(session: &Session, view: &ClusterView, id: u64) -> Result<bool, Failure> {
+    let (true, Some(successor)) = (view.leader == Some(id), guard::successor(view, id)) else { return Ok(false) };
+    let Some(url) = view.member(id).and_then(|member| member.client_urls.first()) else { return Ok(false) };
+    let label = view.member(successor).map_or_else(|| hex(successor), MemberView::label);
+    let client = session.connect(url).await?;
+    client
+        .call(&format!("move leadership to {label}"), async |client| {
+            client.maintenance_client().move_leader(successor).await.map(drop)
+        })
+        .await?;
+    let mut poll = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        poll.tick().await;
+        let (_, status) = view::status(&client).await?;
+        if status.leader != 0 && status.leader != id {
+            return Ok(true);
+        }
+        if Instant::now() >= session.deadline() {
+            let msg = format!("leadership did not move to {label} in time; nothing else was done; run it again");
+            return Err(Failure::new(ErrorKind::Timeout, msg));
+        }
+    }
+}
