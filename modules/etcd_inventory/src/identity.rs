@@ -47,6 +47,11 @@ pub(crate) struct Member {
     pub(crate) wal_dir: Option<String>,
     /// The version of etcd that is asked for.
     pub(crate) version: Option<String>,
+    /// The refusals to override.
+    pub(crate) forced: Vec<String>,
+    /// Whether its data is kept when it is removed, and whether a cluster it is in is saved before it is.
+    pub(crate) keeps_data: bool,
+    pub(crate) saves: bool,
     seq: u32,
 }
 
@@ -91,7 +96,7 @@ pub(crate) struct Host<'a> {
     /// Whether `wal_dir` is elsewhere than in the data directory.
     has_wal_dir: bool,
     /// The refusals to override.
-    forced: Vec<String>,
+    forced: &'a [String],
     /// The cluster's client URLs, the member's own first.
     endpoints: Vec<&'a str>,
     /// Where anything that answers would be a member: all URLs of the cluster, the member's own first.
@@ -206,9 +211,12 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
         client_port,
         data_dir: text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
         joins: joins.ok()?,
-        learns: is_true(variables, "etcd_learner"),
+        learns: says(variables, "etcd_learner") == Some(true),
         wal_dir: wal_dir(variables),
         version: text(variables, "etcd_version"),
+        forced: variables::forced(variables),
+        keeps_data: says(variables, "etcd_rm_data") == Some(false),
+        saves: says(variables, "etcd_rm_snapshot") != Some(false),
         seq,
     })
 }
@@ -358,15 +366,15 @@ fn advice(params: &Inventory, cluster: &Cluster) -> Vec<String> {
         ));
     }
     let mut variables = cluster.members.iter().filter_map(|member| params.hosts.get(&member.host));
-    if variables.any(|variables| is_true(variables, "default_password")) {
+    if variables.any(|variables| says(variables, "default_password") == Some(true)) {
         warnings.push(format!("cluster {} keeps the default root password: set etcd_root_password", cluster.name));
     }
     warnings
 }
 
-/// Whether a variable says yes, in any of the words Ansible takes for it.
-pub(crate) fn is_true(variables: &Object, name: &str) -> bool {
-    variables.get(name).and_then(ansible_protocol::boolean) == Some(true)
+/// Whether a variable says yes or no, in any of the words Ansible takes for it.
+pub(crate) fn says(variables: &Object, name: &str) -> Option<bool> {
+    variables.get(name).and_then(ansible_protocol::boolean)
 }
 
 /// Each host for the playbook.
@@ -400,7 +408,7 @@ fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Hos
         }),
         wal_dir: member.wal_dir.clone().unwrap_or_else(|| format!("{}/member/wal", member.data_dir)),
         has_wal_dir: member.wal_dir.is_some(),
-        forced: params.hosts.get(&member.host).map(variables::forced).unwrap_or_default(),
+        forced: &member.forced,
         endpoints: own_first().map(|member| member.client_url.as_str()).collect(),
         probe: own_first().flat_map(|member| [member.client_url.as_str(), member.peer_url.as_str()]).collect(),
         ca_certificate: std::fs::read_to_string(ca_dir.join("ca.crt")).ok(),

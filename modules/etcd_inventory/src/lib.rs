@@ -11,6 +11,8 @@ mod identity;
 mod joining;
 /// What was found.
 mod observed;
+/// What may be removed.
+mod removal;
 /// What is safe to do with what was found.
 mod safety;
 /// The option table and documentation.
@@ -59,6 +61,9 @@ pub struct Params {
     outside: BTreeMap<String, Value>,
     /// Whether the run starts members.
     starts: bool,
+    /// Whether the run is to remove members, or the members to remove.
+    removes: bool,
+    removal: Option<removal::Request>,
     /// What `etcd_service` returned on each host.
     restarts: Option<BTreeMap<String, waves::Restart>>,
 }
@@ -77,6 +82,11 @@ impl Module for EtcdInventory {
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let mut findings = Findings::default();
         let outcome = match (params.clusters, params.observed, params.restarts) {
+            (Some(clusters), Some(observed), _) if let Some(request) = &params.removal => {
+                let removal = removal::judge(&clusters, request, &observed, &params.outside, &mut findings);
+                report(&findings, ErrorKind::QuorumRisk)?;
+                Outcome::new(false).with("removal", removal)
+            }
             (Some(clusters), Some(observed), _) => {
                 let verdict = safety::judge(&clusters, &observed, &params.outside, params.starts, &mut findings);
                 let safe = params.starts && !verdict.look_closer;
@@ -111,8 +121,13 @@ impl Module for EtcdInventory {
                 findings
                     .problems
                     .extend(common_password(&params.passwords, &json!([clusters, hosts, inventory.hosts]).to_string()));
+                if params.removes {
+                    findings.problems.extend(removal::safeguard(&inventory));
+                }
                 report(&findings, ErrorKind::InvalidOption)?;
+                let scope = params.removes.then(|| removal::Scope::of(&inventory, &clusters));
                 Outcome::new(false)
+                    .with("removal", scope)
                     .with("missing_authorities", identity::missing_authorities(&hosts))
                     .with("clusters", &clusters)
                     .with("hosts", hosts)

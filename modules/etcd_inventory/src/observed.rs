@@ -23,6 +23,22 @@ pub(crate) struct Observed {
     pub(crate) cluster_error: Option<Value>,
     #[serde(default)]
     pub(crate) answering: Vec<String>,
+    /// Who uses the cluster, where that was asked.
+    pub(crate) usage: Option<Usage>,
+}
+
+/// Who uses a cluster.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Usage {
+    pub(crate) leases: Leases,
+    /// In words, such as `Patroni cluster pg-main in /service`.
+    pub(crate) clients: Vec<String>,
+}
+
+/// Leases that have not expired.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Leases {
+    pub(crate) count: u64,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

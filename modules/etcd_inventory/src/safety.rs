@@ -419,7 +419,7 @@ impl<'a> Case<'a> {
     }
 }
 
-fn read<'a>(
+pub(crate) fn read<'a>(
     cluster: &'a Cluster,
     observed: &BTreeMap<String, Value>,
     findings: &mut Findings,

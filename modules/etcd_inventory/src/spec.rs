@@ -36,6 +36,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             .default(Default::EmptyDict),
         Opt::new("starts", Kind::Bool, &["Whether members are to be started: what is unsafe to start is refused then, and only warned of otherwise."])
             .default(Default::Bool(false)),
+        Opt::new("removes", Kind::Bool, &["Whether the run removes members: refused where C(etcd_safeguard) is true."]).default(Default::Bool(false)),
+        Opt::new("removal", Kind::Dict, &["What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any more, and whether the run lets members C(leave) and deletes C(data). With O(observed)."]),
         Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
     ],
     fragments: &[],
@@ -76,6 +78,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         )
         .when("O(observed) is given"),
         Ret::new("speakers", "dict", "For each cluster the host that can speak for it now: one whose member serves. A cluster that is still to be started has none.").when("O(observed) is given"),
+        Ret::new("removal", "dict", "With O(removes): C(ends), the clusters of which nothing is to be left, and C(ask), hosts outside of the run that are to be asked for their clusters. With O(removal): C(hosts) to clean up, C(leaving), who leaves in which order, and C(snapshots), where clusters that end are saved first.").when("O(removes) or O(removal) is given"),
         Ret::new("waves", "dict", "The wave in which each host restarts, counted from 0.").when("O(restarts) is given"),
         Ret::new("wave_count", "int", "How many waves there are.").when("O(restarts) is given"),
     ],

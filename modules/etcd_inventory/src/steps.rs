@@ -15,6 +15,9 @@ pub(crate) struct Steps {
     pub(crate) auth: bool,
     /// Join the running cluster.
     pub(crate) member: bool,
+    /// Let members leave, and delete their data.
+    pub(crate) leave: bool,
+    pub(crate) data: bool,
     /// Start or restart members.
     pub(crate) launch: bool,
 }
@@ -45,6 +48,8 @@ impl Steps {
             conf: selected(&["etcd_conf", "etcd_config"]),
             env: selected(&["etcd_env", "etcd_config", "etcd_conf"]),
             auth: selected(&["etcd_auth"]),
+            leave: selected(&["etcd_leave"]),
+            data: selected(&["etcd_data"]),
             member: starts && selected(&["etcd_member"]),
             launch: starts && selected(&["etcd_launch"]),
         }

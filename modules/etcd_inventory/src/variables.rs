@@ -22,17 +22,25 @@ enum Wanted {
     Version,
 }
 
+/// The refusals that can be overridden, as they name themselves.
+const FORCES: &[&str] = &["restart", "foreign_ca", "remove", "in_use", "unreachable"];
+
 const VARIABLES: &[(&str, Wanted)] = &[
     ("etcd_cert_renew_before", Wanted::Number(0)),
     ("etcd_cert_validity", Wanted::Number(1)),
     ("etcd_data", Wanted::Path),
     ("etcd_election_timeout", Wanted::Number(1)),
-    ("etcd_force", Wanted::Words(&["restart", "foreign_ca"])),
+    ("etcd_force", Wanted::Words(FORCES)),
     ("etcd_heartbeat_interval", Wanted::Number(1)),
     ("etcd_learner", Wanted::Bool),
     ("etcd_install_method", Wanted::Word(&["package", "archive", "none"])),
     ("etcd_pki_dir", Wanted::Path),
     ("etcd_quota_backend_bytes", Wanted::Number(0)),
+    ("etcd_rm_data", Wanted::Bool),
+    ("etcd_rm_pkg", Wanted::Bool),
+    ("etcd_rm_snapshot", Wanted::Bool),
+    ("etcd_rm_snapshot_dir", Wanted::Path),
+    ("etcd_safeguard", Wanted::Bool),
     ("etcd_timeout", Wanted::Number(1)),
     ("etcd_version", Wanted::Version),
 ];
@@ -58,7 +66,7 @@ pub(crate) fn forced(variables: &Object) -> Vec<String> {
 }
 
 /// Variables of related roles that somebody may rely on.
-const WITHOUT_EFFECT: &[&str] = &["etcd_clean", "etcd_safeguard"];
+const WITHOUT_EFFECT: &[&str] = &["etcd_clean"];
 
 /// What is wrong with a host's variables.
 pub(crate) fn problems(host: &str, variables: &Object) -> Vec<String> {

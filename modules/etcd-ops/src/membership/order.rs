@@ -3,12 +3,13 @@ use ansible_protocol::Failure;
 
 impl Roster {
     /// The order in which these members may go, one after the other: first those that vote not or never started, then
-    /// those that are down, then followers, and the leader last. Voters that stay must all serve.
+    /// those that are down, then followers, and the leader last. Voters that stay must all serve, unless
+    /// that is `forced`.
     ///
     /// # Errors
     ///
     /// What is first in the way: as [`Roster::remove`] says it.
-    pub fn removal_order(&self, ids: &[u64]) -> Result<Vec<u64>, Failure> {
+    pub fn removal_order(&self, ids: &[u64], forced: bool) -> Result<Vec<u64>, Failure> {
         let mut order: Vec<u64> = Vec::new();
         for id in ids {
             if !order.contains(id) {
@@ -19,7 +20,9 @@ impl Roster {
         let mut left = self.clone();
         for id in &order {
             left.remove_forced(*id)?;
-            left.spare(&order)?;
+            if !forced {
+                left.spare(&order)?;
+            }
             left.seats.retain(|seat| seat.id != *id);
         }
         Ok(order)

@@ -232,7 +232,7 @@ proptest! {
         going.sort_unstable();
         going.dedup();
         let voters = going.iter().filter_map(|id| roster.seat(*id)).any(|seat| seat.voter);
-        match roster.removal_order(&going) {
+        match roster.removal_order(&going, false) {
             Ok(order) => {
                 let mut all = order.clone();
                 all.sort_unstable();
@@ -248,7 +248,7 @@ proptest! {
             }
         }
         if picks.iter().any(|id| roster.seat(*id).is_none()) {
-            prop_assert!(roster.removal_order(&picks).is_err());
+            prop_assert!(roster.removal_order(&picks, false).is_err());
         }
     }
 
