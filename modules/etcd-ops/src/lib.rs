@@ -17,6 +17,8 @@ mod errors;
 pub mod files;
 /// Rules that keep a cluster's quorum.
 pub mod guard;
+/// Where file systems are mounted.
+pub mod mounts;
 /// The calls that etcd-client lacks.
 mod rpc;
 /// What a restart would pick up.
