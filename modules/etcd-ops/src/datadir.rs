@@ -64,6 +64,17 @@ pub fn observe(data_dir: &Path, wal_dir: Option<&Path>) -> DataDir {
     }
 }
 
+/// Looks at a write-ahead log by itself, as it is left where the `member` directory beside it is gone.
+#[must_use]
+pub fn observe_log(wal: &Path) -> DataDir {
+    match read_identity(wal) {
+        Ok(Some(identity)) => DataDir::Member(identity),
+        Ok(None) if segments(wal).is_ok_and(|segments| segments.is_empty()) => DataDir::Absent,
+        Ok(None) => DataDir::Unreadable { reason: format!("{} does not say whose log it is", wal.display()) },
+        Err(error) => DataDir::Unreadable { reason: format!("{}: {error}", wal.display()) },
+    }
+}
+
 /// Whether the tree holds no file but what etcd makes before its log, without anything in it.
 fn is_empty_tree(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return false };
@@ -87,14 +98,20 @@ fn is_unused_db(db: &Path) -> bool {
     small && std::fs::read(db).is_ok_and(|bytes| !bytes.windows(needle.len()).any(|window| window == needle))
 }
 
-fn read_identity(wal: &Path) -> std::io::Result<Option<Identity>> {
+/// The log's files, oldest first.
+fn segments(wal: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut segments: Vec<PathBuf> = match std::fs::read_dir(wal) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     segments.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
     segments.sort();
+    Ok(segments)
+}
+
+fn read_identity(wal: &Path) -> std::io::Result<Option<Identity>> {
+    let segments = segments(wal)?;
     let Some(first) = segments.first() else { return Ok(None) };
     let mut metadata = None;
     // Every segment repeats the metadata; an older one than the first has been purged only after many entries.

@@ -21,6 +21,8 @@ pub mod guard;
 pub mod leader;
 /// What may be done to a cluster's membership.
 pub mod membership;
+/// Where file systems are mounted.
+pub mod mounts;
 /// The calls that etcd-client lacks.
 mod rpc;
 /// What a restart would pick up.

@@ -68,7 +68,7 @@ impl Work {
                 self.staged.insert(path.clone(), staged);
                 Ok(())
             }
-            Step::SetAttributes(..) => Ok(()),
+            Step::SetAttributes(..) | Step::RemoveFile { .. } | Step::RemoveDirectory(_) => Ok(()),
         }
     }
 
@@ -91,13 +91,27 @@ impl Work {
                 self.touched.insert(parent(path).to_owned());
                 self.done.push(format!("wrote {}", path.display()));
             }
+            Step::RemoveFile { path, keep_previous } => {
+                if *keep_previous {
+                    self.backups.insert(path.clone(), keep(path)?);
+                }
+                std::fs::remove_file(path)?;
+                self.touched.insert(parent(path).to_owned());
+                self.done.push(format!("removed {}", path.display()));
+            }
+            Step::RemoveDirectory(path) => {
+                std::fs::remove_dir(path)?;
+                self.touched.remove(path);
+                self.touched.insert(parent(path).to_owned());
+                self.done.push(format!("removed {}", path.display()));
+            }
         }
         Ok(())
     }
 
     fn failure(&self, step: &Step, error: &io::Error) -> Failure {
         let what = match step {
-            Step::RemoveLeftover(_) => "remove",
+            Step::RemoveLeftover(_) | Step::RemoveFile { .. } | Step::RemoveDirectory(_) => "remove",
             Step::MakeDirectory(..) => "make the directory",
             Step::SetAttributes(..) => "set owner and mode of",
             Step::WriteFile { .. } => "write",

@@ -1,8 +1,9 @@
 //! What is on the disk.
 
 use crate::params::Wanted;
+use etcd_ops::mounts::is_mount_point;
 use nix::fcntl::OFlag;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -48,6 +49,10 @@ pub(crate) struct Disk {
     pub(crate) seen: BTreeMap<PathBuf, Seen>,
     /// Temporary files of runs that were killed.
     pub(crate) leftovers: Vec<PathBuf>,
+    /// What the directories hold that shall not be there any more.
+    pub(crate) holds: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Those of them that are mount points.
+    pub(crate) mount_points: BTreeSet<PathBuf>,
 }
 
 impl Disk {
@@ -55,10 +60,13 @@ impl Disk {
     pub(crate) fn observe(wanted: &Wanted) -> Self {
         let mut disk = Self::default();
         for directory in &wanted.directories {
-            disk.look(&directory.path, true);
+            disk.look(&directory.path, directory.attributes.is_some());
+            if directory.attributes.is_none() {
+                disk.look_inside(&directory.path);
+            }
             disk.look_above(&directory.path);
         }
-        for file in &wanted.files {
+        for file in wanted.all_files() {
             disk.look(&file.path, false);
             disk.look_above(&file.path);
             disk.leftovers.extend(leftovers(&file.path));
@@ -73,9 +81,21 @@ impl Disk {
     fn look(&mut self, path: &Path, follow: bool) {
         let seen = look(path, follow).unwrap_or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => Seen::Missing,
+            // Below a file there is nothing; whether that matters shows when something is to be there.
+            io::ErrorKind::NotADirectory => Seen::Missing,
             _ => Seen::Other(format!("cannot be read: {error}")),
         });
         self.seen.insert(path.to_owned(), seen);
+    }
+
+    /// What cannot be listed or told apart is found out when it is removed: that removes empty directories only.
+    fn look_inside(&mut self, path: &Path) {
+        if let (Seen::Directory(_), Ok(entries)) = (self.at(path), std::fs::read_dir(path)) {
+            self.holds.insert(path.to_owned(), entries.flatten().map(|entry| entry.path()).collect());
+        }
+        if is_mount_point(path).is_ok_and(|mounted| mounted) {
+            self.mount_points.insert(path.to_owned());
+        }
     }
 
     fn look_above(&mut self, path: &Path) {

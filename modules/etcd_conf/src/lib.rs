@@ -13,12 +13,16 @@ mod desired;
 mod disk;
 /// `initial-cluster` against the member's own name and URLs.
 mod members;
+/// Laying keys over the configuration that is there.
+mod merge;
 /// The parameters, and what they ask for on this host.
 mod params;
 /// From what is wanted and what is there to what is to be done.
 mod plan;
 /// Which version of etcd will read the configuration.
 mod release;
+/// Planning what is to be gone.
+mod removal;
 /// What is returned.
 mod report;
 /// The option table and documentation.
@@ -49,7 +53,10 @@ impl Module for EtcdConf {
             Some(given) => {
                 let version = params.version.as_deref();
                 let version = release::determine(version, &params.etcd_binary, context, &mut findings.warnings)?;
-                Some(Desired::of(given, version, params.translate, &mut findings)?)
+                match params.merge {
+                    false => Some(Desired::of(given, version, params.translate, &mut findings)?),
+                    true => merge::over(&params.config_file, given, version, params.translate, &mut findings)?,
+                }
             }
             None => None,
         };
@@ -60,6 +67,7 @@ impl Module for EtcdConf {
         findings.host.extend(plan.problems);
         let missing = if context.check_mode { &mut findings.warnings } else { &mut findings.host };
         missing.extend(plan.missing);
+        findings.warnings.extend(plan.kept);
         let warnings = findings.into_warnings()?;
         let backups = if context.check_mode { Default::default() } else { apply::apply(&plan.steps)? };
         let report = Report { wanted: &wanted, disk: &disk, steps: &plan.steps, backups: &backups };

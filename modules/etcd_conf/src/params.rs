@@ -14,6 +14,8 @@ pub struct Params {
     pub(crate) directories: Vec<Directory>,
     pub(crate) config_file: PathBuf,
     pub(crate) config: Option<Object>,
+    pub(crate) config_state: Option<State>,
+    pub(crate) merge: bool,
     pub(crate) owner: String,
     pub(crate) group: String,
     pub(crate) mode: Value,
@@ -26,9 +28,18 @@ pub struct Params {
     pub(crate) restarts_follow: bool,
 }
 
+/// Whether something shall be there.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Present,
+    Absent,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Directory {
     path: PathBuf,
+    state: State,
     owner: String,
     group: String,
     mode: Value,
@@ -37,7 +48,8 @@ pub(crate) struct Directory {
 #[derive(Debug, Deserialize)]
 pub(crate) struct File {
     path: PathBuf,
-    content: String,
+    state: State,
+    content: Option<String>,
     owner: String,
     group: String,
     mode: Value,
@@ -49,21 +61,38 @@ pub(crate) struct File {
 pub(crate) struct Wanted {
     pub(crate) directories: Vec<WantedDirectory>,
     pub(crate) files: Vec<WantedFile>,
+    /// The configuration file.
+    pub(crate) config: Option<WantedFile>,
+}
+
+impl Wanted {
+    /// The files in the order in which they are put in place: the configuration last.
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &WantedFile> {
+        self.files.iter().chain(&self.config)
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct WantedDirectory {
     pub(crate) path: PathBuf,
-    pub(crate) attributes: Attributes,
+    /// None where it shall not be.
+    pub(crate) attributes: Option<Attributes>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct WantedFile {
     pub(crate) path: PathBuf,
-    pub(crate) content: Vec<u8>,
-    pub(crate) attributes: Attributes,
+    /// None where it shall not be.
+    pub(crate) present: Option<Present>,
     pub(crate) sensitive: bool,
     pub(crate) backup: bool,
+}
+
+/// What a file shall be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Present {
+    pub(crate) content: Vec<u8>,
+    pub(crate) attributes: Attributes,
 }
 
 /// What was found wrong.
@@ -83,23 +112,31 @@ impl Params {
         let mut read = Reader { check_mode, findings, seen: Vec::new() };
         let mut wanted = Wanted::default();
         for item in &self.directories {
-            let attributes = read.attributes(&item.path, &item.owner, &item.group, &item.mode);
+            let attributes = (item.state == State::Present)
+                .then(|| read.attributes(&item.path, &item.owner, &item.group, &item.mode));
             let directory = read.path(&item.path).map(|path| WantedDirectory { path, attributes });
             wanted.directories.extend(directory);
         }
         for item in &self.files {
-            let attributes = read.attributes(&item.path, &item.owner, &item.group, &item.mode);
-            let content = item.content.clone().into_bytes();
+            let present = (item.state == State::Present).then(|| {
+                let attributes = read.attributes(&item.path, &item.owner, &item.group, &item.mode);
+                Present { content: read.content(item), attributes }
+            });
             let (sensitive, backup) = (item.sensitive, self.backup && !item.sensitive);
-            let file = read.path(&item.path).map(|path| WantedFile { path, content, attributes, sensitive, backup });
+            let file = read.path(&item.path).map(|path| WantedFile { path, present, sensitive, backup });
             wanted.files.extend(file);
         }
-        if let Some(text) = config_text {
-            let attributes = read.attributes(&self.config_file, &self.owner, &self.group, &self.mode);
-            let (content, backup) = (text.into_bytes(), self.backup);
+        let absent = self.config_state == Some(State::Absent);
+        if absent && self.config.is_some() {
+            read.problem("config and config_state: absent exclude each other".into());
+        }
+        if absent || config_text.is_some() {
+            let present = config_text.map(|text| {
+                let attributes = read.attributes(&self.config_file, &self.owner, &self.group, &self.mode);
+                Present { content: text.into_bytes(), attributes }
+            });
             let path = read.path(&self.config_file);
-            let file = path.map(|path| WantedFile { path, content, attributes, sensitive: false, backup });
-            wanted.files.extend(file);
+            wanted.config = path.map(|path| WantedFile { path, present, sensitive: false, backup: self.backup });
         }
         wanted
     }
@@ -126,6 +163,13 @@ impl Reader<'_> {
         }
         self.seen.push(path.clone());
         Some(path)
+    }
+
+    fn content(&mut self, file: &File) -> Vec<u8> {
+        if file.content.is_none() {
+            self.problem(format!("{} needs content, or state: absent", file.path.display()));
+        }
+        file.content.clone().unwrap_or_default().into_bytes()
     }
 
     fn attributes(&mut self, path: &Path, owner: &str, group: &str, mode: &Value) -> Attributes {

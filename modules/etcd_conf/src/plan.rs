@@ -1,7 +1,8 @@
 //! From what is wanted and what is there to what is to be done. Pure.
 
 use crate::disk::{Attributes, Disk, Seen};
-use crate::params::{Wanted, WantedFile};
+use crate::params::{Present, Wanted, WantedFile};
+use crate::removal;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,10 @@ pub(crate) enum Step {
     SetAttributes(PathBuf, Attributes),
     /// Puts a new file in place, and keeps the previous one where asked to.
     WriteFile { path: PathBuf, content: Vec<u8>, attributes: Attributes, keep_previous: bool },
+    /// Removes a file, and keeps it under another name where asked to.
+    RemoveFile { path: PathBuf, keep_previous: bool },
+    /// Removes a directory that is empty by then.
+    RemoveDirectory(PathBuf),
 }
 
 impl Step {
@@ -24,7 +29,9 @@ impl Step {
             Self::RemoveLeftover(path)
             | Self::MakeDirectory(path, _)
             | Self::SetAttributes(path, _)
-            | Self::WriteFile { path, .. } => path,
+            | Self::WriteFile { path, .. }
+            | Self::RemoveFile { path, .. }
+            | Self::RemoveDirectory(path) => path,
         }
     }
 }
@@ -37,22 +44,29 @@ pub(crate) struct Plan {
     pub(crate) problems: Vec<String>,
     /// Directories that do not exist and that nobody asked for.
     pub(crate) missing: Vec<String>,
+    /// Directories that are not wanted and stay, and why.
+    pub(crate) kept: Vec<String>,
 }
 
 /// Plans the way from what there is to what is wanted: directories from the outside in, then the files in the order
-/// given.
+/// given, then what is to be gone of directories from the inside out.
 pub(crate) fn plan(wanted: &Wanted, disk: &Disk) -> Plan {
     let mut plan = Plan::default();
     plan.steps.extend(disk.leftovers.iter().cloned().map(Step::RemoveLeftover));
-    let mut directories: Vec<_> = wanted.directories.iter().collect();
-    directories.sort_by_key(|directory| directory.path.components().count());
+    let mut directories: Vec<_> =
+        wanted.directories.iter().filter_map(|directory| Some((&directory.path, directory.attributes?))).collect();
+    directories.sort_by_key(|(path, _)| path.components().count());
     let mut made = BTreeSet::new();
-    for directory in directories {
-        plan.directory(&directory.path, directory.attributes, disk, &mut made);
+    for (path, attributes) in directories {
+        plan.directory(path, attributes, disk, &mut made);
     }
-    for file in &wanted.files {
-        plan.file(file, disk, &made);
+    for file in wanted.all_files() {
+        match &file.present {
+            Some(present) => plan.file(file, present, disk, &made),
+            None => removal::file(&mut plan, file, disk),
+        }
     }
+    removal::directories(&mut plan, wanted, disk);
     plan
 }
 
@@ -85,7 +99,7 @@ impl Plan {
         }
     }
 
-    fn file(&mut self, file: &WantedFile, disk: &Disk, made: &BTreeSet<PathBuf>) {
+    fn file(&mut self, file: &WantedFile, present: &Present, disk: &Disk, made: &BTreeSet<PathBuf>) {
         let parent = file.path.parent().unwrap_or(Path::new("/"));
         match disk.at(parent) {
             Seen::Directory(_) => {}
@@ -103,15 +117,15 @@ impl Plan {
         }
         let write = |keep_previous| Step::WriteFile {
             path: file.path.clone(),
-            content: file.content.clone(),
-            attributes: file.attributes,
+            content: present.content.clone(),
+            attributes: present.attributes,
             keep_previous,
         };
         match disk.at(&file.path) {
             Seen::Missing => self.steps.push(write(false)),
-            Seen::File(_, content) if *content != file.content => self.steps.push(write(file.backup)),
-            Seen::File(present, _) if *present != file.attributes => {
-                self.steps.push(Step::SetAttributes(file.path.clone(), file.attributes));
+            Seen::File(_, content) if *content != present.content => self.steps.push(write(file.backup)),
+            Seen::File(found, _) if *found != present.attributes => {
+                self.steps.push(Step::SetAttributes(file.path.clone(), present.attributes));
             }
             Seen::File(..) => {}
             Seen::Directory(_) => self.problem(&file.path, "is to be a file, but is a directory"),
@@ -121,7 +135,7 @@ impl Plan {
         }
     }
 
-    fn problem(&mut self, path: &Path, what: impl std::fmt::Display) {
+    pub(crate) fn problem(&mut self, path: &Path, what: impl std::fmt::Display) {
         self.problems.push(format!("{} {what}", path.display()));
     }
 }

@@ -5,6 +5,7 @@ use crate::desired::Desired;
 use crate::disk::{Attributes, Disk, Seen};
 use crate::params::{Wanted, WantedFile};
 use crate::plan::Step;
+use crate::removal::is_private_key;
 use ansible_protocol::{Diff, Masker, Object, Outcome};
 use etcd_ops::config::{changed_keys, parse, restart_keys};
 use serde_json::{Value, json};
@@ -19,17 +20,17 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The module's result. The configuration is the last of the wanted files.
+    /// The module's result.
     pub(crate) fn outcome(&self, desired: Option<&Desired>) -> Outcome {
-        let (config_file, files) = match (desired, self.wanted.files.split_last()) {
-            (Some(desired), Some((file, files))) => (Some((desired, file)), files),
-            _ => (None, self.wanted.files.as_slice()),
-        };
         let mut outcome = Outcome::new(!self.steps.is_empty());
-        if let Some((desired, file)) = config_file {
-            outcome = outcome.with("config", self.config(desired, file));
+        if let Some(file) = &self.wanted.config {
+            let config = match desired {
+                Some(desired) => self.config(desired, file),
+                None => self.result(&file.path),
+            };
+            outcome = outcome.with("config", config);
         }
-        let files: Vec<Object> = files.iter().map(|file| self.result(&file.path)).collect();
+        let files: Vec<Object> = self.wanted.files.iter().map(|file| self.result(&file.path)).collect();
         let above = self.steps.iter().filter_map(|step| match step {
             Step::MakeDirectory(path, None) => Some(path),
             _ => None,
@@ -37,7 +38,8 @@ impl Report<'_> {
         let directories = above.chain(self.wanted.directories.iter().map(|directory| &directory.path));
         let directories: Vec<Object> = directories.map(|path| self.result(path)).collect();
         outcome = outcome.with("files", files).with("directories", directories);
-        outcome.diff = self.steps.iter().map(|step| self.diff(step, desired)).collect();
+        let secrets = self.secrets(desired);
+        outcome.diff = self.steps.iter().map(|step| self.diff(step, &secrets)).collect();
         outcome
     }
 
@@ -64,7 +66,7 @@ impl Report<'_> {
 
     /// What a restart would pick up of the change to a configuration that was there before.
     pub(crate) fn pending(&self, desired: Option<&Desired>) -> Option<String> {
-        let (desired, file) = desired.zip(self.wanted.files.last())?;
+        let (desired, file) = desired.zip(self.wanted.config.as_ref())?;
         let Seen::File(..) = self.disk.at(&file.path) else { return None };
         let keys = restart_keys(&changed_keys(&self.present_config(&file.path), &desired.config));
         (!keys.is_empty()).then(|| {
@@ -84,7 +86,7 @@ impl Report<'_> {
         }
     }
 
-    fn diff(&self, step: &Step, desired: Option<&Desired>) -> Diff {
+    fn diff(&self, step: &Step, secrets: &Masker) -> Diff {
         let path = step.path();
         let (before, after) = match step {
             Step::RemoveLeftover(_) => ("left by a run that was killed\n".into(), String::new()),
@@ -94,9 +96,10 @@ impl Report<'_> {
             }
             Step::SetAttributes(_, attributes) => self.attributes(path, attributes),
             Step::WriteFile { content, attributes, .. } => self.content(path, content, attributes),
+            Step::RemoveFile { .. } => (self.removed(path), String::new()),
+            Step::RemoveDirectory(_) => ("directory\n".into(), String::new()),
         };
-        let masker = desired.map(|desired| self.secrets(path, desired)).unwrap_or_default();
-        Diff::of(path.to_string_lossy(), masker.mask(&before), masker.mask(&after))
+        Diff::of(path.to_string_lossy(), secrets.mask(&before), secrets.mask(&after))
     }
 
     /// Owner and permissions, if there is something and they differ.
@@ -113,8 +116,8 @@ impl Report<'_> {
             Seen::File(_, present) => Some(present.as_slice()),
             _ => None,
         };
-        let sensitive = self.wanted.files.iter().any(|file| file.path == path && file.sensitive);
-        if sensitive {
+        let secret = |content: &[u8]| self.is_sensitive(path) || is_private_key(content);
+        if present.is_some_and(&secret) || secret(content) {
             before.push_str(present.map_or("", |_| "(the previous content, which is sensitive)\n"));
             after.push_str("(the new content, which is sensitive)\n");
         } else {
@@ -124,10 +127,26 @@ impl Report<'_> {
         (before, after)
     }
 
-    /// The secrets that a configuration may hold.
-    fn secrets(&self, path: &Path, desired: &Desired) -> Masker {
+    /// What is removed. Whoever asks for that need not say that it is sensitive, so of other files than the
+    /// configuration only those are shown that everyone on the host may read.
+    fn removed(&self, path: &Path) -> String {
+        let Seen::File(Attributes { mode, .. }, content) = self.disk.at(path) else { return String::new() };
+        let is_config = self.wanted.config.as_ref().is_some_and(|config| config.path == path);
+        if self.is_sensitive(path) || is_private_key(content) || !(is_config || mode & 0o004 != 0) {
+            return "(the content, which is sensitive)\n".into();
+        }
+        String::from_utf8_lossy(content).into_owned()
+    }
+
+    fn is_sensitive(&self, path: &Path) -> bool {
+        self.wanted.files.iter().any(|file| file.path == path && file.sensitive)
+    }
+
+    /// The secrets that the configuration may hold.
+    fn secrets(&self, desired: Option<&Desired>) -> Masker {
         let mut masker = Masker::default();
-        for config in [&self.present_config(path), &desired.config] {
+        let present = self.wanted.config.as_ref().map(|config| self.present_config(&config.path));
+        for config in present.iter().chain(desired.map(|desired| &desired.config)) {
             let auth = config.get("discovery-config").and_then(|discovery| discovery.get("client")?.get("auth"));
             for key in ["password", "token"] {
                 masker.learn(auth.and_then(|auth| auth.get(key)).unwrap_or(&Value::Null));

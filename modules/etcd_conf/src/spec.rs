@@ -6,17 +6,28 @@ const OWNER: &[&str] = &["The user it belongs to, by name or number."];
 const GROUP: &[&str] = &["The group it belongs to, by name or number."];
 const MODE: &[&str] = &["Its permissions, in octal and in quotes: V('0640')."];
 
+const STATES: &[&str] = &["present", "absent"];
+
 const OPTIONS: &[Opt] = &[
     Opt::new(
         "directories",
         Kind::List(&Kind::Dict),
         &[
-            "Directories to have, with their owner and permissions. Missing parents are made as well, with V(0755).",
+            "Directories to have, with their owner and permissions, or to have no longer. Missing parents are made as well, with V(0755).",
             "A symbolic link to a directory is followed when it belongs to root.",
         ],
     )
     .suboptions(&[
         Opt::new("path", Kind::Path, &["The directory."]).required(),
+        Opt::new(
+            "state",
+            Kind::Str,
+            &[
+                "V(absent): removed, if it is empty once the files that are to be absent are gone. One that holds anything else, is a mount point or a symbolic link stays, with a warning.",
+            ],
+        )
+        .choices(STATES)
+        .default(Default::Str("present")),
         Opt::new("owner", Kind::Str, OWNER).default(Default::Str("root")),
         Opt::new("group", Kind::Str, GROUP).default(Default::Str("root")),
         Opt::new("mode", Kind::Raw, MODE).default(Default::Str("0755")),
@@ -32,6 +43,20 @@ const OPTIONS: &[Opt] = &[
             "Keys without value are left out. Without this option the file is left alone.",
         ],
     ),
+    Opt::new(
+        "config_state",
+        Kind::Str,
+        &["V(absent): O(config_file) is removed. V(present) is what O(config) asks for anyway."],
+    )
+    .choices(STATES),
+    Opt::new(
+        "merge",
+        Kind::Bool,
+        &[
+            "Lay O(config) over the configuration that O(config_file) already holds, which must exist: keys that are not given stay as they are, and so do those within a section such as C(client-transport-security); a key that is given without value is taken out. The result is checked as a whole.",
+        ],
+    )
+    .default(Default::Bool(false)),
     Opt::new("owner", Kind::Str, &["The user the configuration file belongs to."]).default(Default::Str("root")),
     Opt::new("group", Kind::Str, &["The group the configuration file belongs to."]).default(Default::Str("etcd")),
     Opt::new("mode", Kind::Raw, &["The permissions of the configuration file, in octal and in quotes."])
@@ -39,11 +64,14 @@ const OPTIONS: &[Opt] = &[
     Opt::new(
         "files",
         Kind::List(&Kind::Dict),
-        &["Files that go with the configuration: the unit, the environment, a password file."],
+        &["Files that go with the configuration, to have or to have no longer: the unit, the environment, a password file."],
     )
     .suboptions(&[
         Opt::new("path", Kind::Path, &["The file. A symbolic link in its place is refused."]).required(),
-        Opt::new("content", Kind::Str, &["What it holds."]).required().no_log_if("sensitive"),
+        Opt::new("state", Kind::Str, &["V(absent): removed; only O(files[].path) is needed then. A directory there is refused."])
+            .choices(STATES)
+            .default(Default::Str("present")),
+        Opt::new("content", Kind::Str, &["What it holds. Required unless O(files[].state=absent)."]).no_log_if("sensitive"),
         Opt::new("owner", Kind::Str, OWNER).default(Default::Str("root")),
         Opt::new("group", Kind::Str, GROUP).default(Default::Str("root")),
         Opt::new("mode", Kind::Raw, MODE).default(Default::Str("0644")),
@@ -69,7 +97,7 @@ const OPTIONS: &[Opt] = &[
         ],
     )
     .default(Default::Bool(false)),
-    Opt::new("backup", Kind::Bool, &["Keep the previous file beside the new one, as C(NAME.TIME~)."])
+    Opt::new("backup", Kind::Bool, &["Keep the previous file, also one that is removed, as C(NAME.TIME~). Of private keys none is kept."])
         .default(Default::Bool(false)),
     Opt::new(
         "restarts_follow",
@@ -81,7 +109,7 @@ const OPTIONS: &[Opt] = &[
 
 const FILE_RETURNS: &[Ret] = &[
     Ret::new("path", "str", "The file."),
-    Ret::new("changed", "bool", "Whether its content, owner or permissions changed."),
+    Ret::new("changed", "bool", "Whether its content, owner or permissions changed, or it was removed."),
     Ret::new("backup", "str", "The previous file.").when("one was kept"),
 ];
 
@@ -96,11 +124,16 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     ],
     options: OPTIONS,
     fragments: &[],
-    rules: &[Rule::RequiredOneOf(&["config", "files", "directories"])],
+    rules: &[
+        Rule::RequiredOneOf(&["config", "config_state", "files", "directories"]),
+        Rule::RequiredIf("config_state", "present", &["config"]),
+        Rule::RequiredIf("merge", "true", &["config"]),
+    ],
     check_mode: Support::Full,
     diff_mode: Support::Full,
     notes: &[
-        "A symbolic link where a file is to be is refused rather than followed or replaced: name its target instead.",
+        "A symbolic link where a file is, or is to be, is refused rather than followed, replaced or removed: name its target instead.",
+        "Differences never show what is sensitive, what holds a private key, or, apart from the configuration, what is removed and not everyone may read.",
         "In check mode a user, group or parent directory that does not exist yet is a warning, as an earlier task may make it.",
     ],
     examples: "
@@ -135,21 +168,40 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     config:
       name: etcd-1
       experimental-initial-corrupt-check: true
+
+- name: The members of the cluster have changed; everything else stays as it is
+  quorum.etcd.etcd_conf:
+    merge: true
+    config:
+      initial-cluster: etcd-1=https://10.10.10.10:2380,etcd-2=https://10.10.10.11:2380
+
+- name: Nothing is left of the member
+  quorum.etcd.etcd_conf:
+    config_state: absent
+    files:
+      - {path: /etc/etcd/etcd.pass, state: absent}
+      - {path: /etc/systemd/system/etcd.service, state: absent}
+    directories:
+      - {path: /etc/etcd, state: absent}
 ",
     returns: &[
-        Ret::new("config", "dict", "The configuration file.").when("O(config) is given").contains(&[
-            Ret::new("path", "str", "The file."),
-            Ret::new("changed", "bool", "Whether its content, owner or permissions changed."),
-            Ret::new("changed_keys", "list", "The keys whose values changed, with their section."),
-            Ret::new("restart_keys", "list", "Those of them that a member with data picks up at a restart."),
-            Ret::new("version", "str", "The version of etcd it was checked against.").when("it is known"),
-            Ret::new("translated", "list", "What was written under another name.").when("O(translate) is set"),
-            Ret::new("backup", "str", "The previous file.").when("one was kept"),
-        ]),
+        Ret::new("config", "dict", "The configuration file.")
+            .when("O(config) or O(config_state=absent) is given")
+            .contains(&[
+                Ret::new("path", "str", "The file."),
+                Ret::new("changed", "bool", "Whether its content, owner or permissions changed, or it was removed."),
+                Ret::new("changed_keys", "list", "The keys whose values changed, with their section.")
+                    .when("O(config) is given"),
+                Ret::new("restart_keys", "list", "Those of them that a member with data picks up at a restart.")
+                    .when("O(config) is given"),
+                Ret::new("version", "str", "The version of etcd it was checked against.").when("it is known"),
+                Ret::new("translated", "list", "What was written under another name.").when("O(translate) is set"),
+                Ret::new("backup", "str", "The previous file.").when("one was kept"),
+            ]),
         Ret::new("files", "list", "The accompanying files.").contains(FILE_RETURNS),
         Ret::new("directories", "list", "The directories.").contains(&[
             Ret::new("path", "str", "The directory."),
-            Ret::new("changed", "bool", "Whether it was made, or its owner or permissions changed."),
+            Ret::new("changed", "bool", "Whether it was made or removed, or its owner or permissions changed."),
         ]),
     ],
 };

@@ -4,8 +4,12 @@
 
 /// Runs that are killed.
 mod killed;
+/// Keys laid over the configuration that is there.
+mod merging;
 /// Everything that is refused, and how.
 mod refusals;
+/// What is gone from the disk, and what is not.
+mod removing;
 /// What etcd itself makes of the written configuration.
 mod servers;
 /// What ends up on the disk.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn options(directory: &Path, content: &str) -> Value {
+pub(crate) fn options(directory: &Path, content: &str) -> Value {
     let (owner, group) = me();
     let path = |name: &str| directory.join(name);
     json!({
@@ -21,14 +21,14 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o7777
 }
 
-fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -224,10 +224,10 @@ fn a_killed_run_s_temporary_file_goes_away_and_nothing_else() {
 }
 
 /// A file system of its own, as long as this lives.
-struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Mount {
-    fn new(path: &Path, size: &str) -> Self {
+    pub(crate) fn new(path: &Path, size: &str) -> Self {
         fs::create_dir_all(path).unwrap();
         let status =
             Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(path).status();
