@@ -5,6 +5,8 @@ mod contents;
 mod seal;
 /// Having a member send one.
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tree;
 /// Telling a whole snapshot from every other file.
 mod verify;

@@ -22,9 +22,9 @@ pub struct Contents {
 
 /// Up to which revision older changes are gone, and are to go.
 #[derive(Clone, Copy, Debug, Default)]
-struct Compaction {
-    finished: i64,
-    scheduled: i64,
+pub(super) struct Compaction {
+    pub(super) finished: i64,
+    pub(super) scheduled: i64,
 }
 
 impl Contents {
@@ -54,7 +54,8 @@ impl Contents {
     }
 }
 
-fn compaction(walk: &mut Walk<'_>, meta: &Bucket) -> Result<Compaction, Damage> {
+/// What the bucket `meta` says of compactions.
+pub(super) fn compaction(walk: &mut Walk<'_>, meta: &Bucket) -> Result<Compaction, Damage> {
     let mut found = Compaction::default();
     walk.entries(meta, &mut |key, value| {
         match key {
@@ -71,7 +72,7 @@ fn compaction(walk: &mut Walk<'_>, meta: &Bucket) -> Result<Compaction, Damage> 
 struct Count {
     compaction: Compaction,
     last: i64,
-    /// Keys made less keys deleted.
+    /// Keys that were there when the last compaction finished, and since then keys made less keys deleted.
     live: i64,
     /// While a compaction is under way: the keys that are there at its revision, as hashes.
     unsettled: HashSet<u64>,
@@ -105,9 +106,8 @@ impl Count {
     }
 
     fn total(&self) -> Result<u64, Damage> {
-        let settled = u64::try_from(self.live);
-        settled
-            .map(|live| live + self.unsettled.len() as u64)
+        let unsettled = i64::try_from(self.unsettled.len()).unwrap_or(i64::MAX);
+        u64::try_from(self.live.saturating_add(unsettled))
             .map_err(|_| Damage::structure("more keys were deleted than made"))
     }
 }
