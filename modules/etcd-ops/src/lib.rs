@@ -27,6 +27,8 @@ pub mod mounts;
 mod rpc;
 /// What a restart would pick up.
 pub mod running;
+/// Snapshot files: reading and verifying them.
+pub mod snapshot;
 /// The host's systemd, through systemctl.
 pub mod systemd;
 /// Versions of etcd.

@@ -1,0 +1,93 @@
+//! The host's side: the target before anything is written, directories, room, and the series in a directory.
+
+use crate::series::{Entry, Series};
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_ops::files::{parent, sync_dir};
+use etcd_ops::snapshot::is_other_file;
+use nix::sys::statvfs::statvfs;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Refuses to replace anything but a snapshot.
+pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
+    let name = path.display();
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return check_dir(parent(path)),
+        metadata => metadata.map_err(|error| Failure::io(format_args!("look at {name}"), error))?,
+    };
+    let refuse = |what: &str| {
+        Err(Failure::new(ErrorKind::Conflict, format!("cannot save to {name}: it {what}; nothing was saved")))
+    };
+    if metadata.is_dir() {
+        return refuse("is a directory: give it as dir, or a file in it as path");
+    }
+    if metadata.is_symlink() {
+        return refuse("is a symbolic link: give the path it points to");
+    }
+    if !metadata.is_file() || is_other_file(path).map_err(|error| Failure::io(format_args!("look at {name}"), error))? {
+        return refuse("is there already and is no snapshot: choose another path, or remove it");
+    }
+    Ok(())
+}
+
+/// Refuses a directory that is something else.
+pub(crate) fn check_dir(dir: &Path) -> Result<(), Failure> {
+    let missing =
+        |path: &&Path| matches!(std::fs::metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let Some(there) = dir.ancestors().find(|path| !missing(path)) else { return Ok(()) };
+    match std::fs::metadata(there) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => {
+            let msg =
+                format!("cannot save into {}: {} is no directory; nothing was saved", dir.display(), there.display());
+            Err(Failure::new(ErrorKind::Conflict, msg))
+        }
+        Err(error) => Err(Failure::io(format_args!("look at {}", there.display()), error)),
+    }
+}
+
+/// Makes the directory where it is missing, for its owner alone, and what is missing above it as usual.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), Failure> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        let mode = if path == dir { 0o700 } else { 0o755 };
+        let made = DirBuilder::new().mode(mode).create(path).and_then(|()| sync_dir(parent(path)));
+        match made {
+            // Another run was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(|error| Failure::io(format_args!("make the directory {}", path.display()), error))?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses when the file system has no room for so many bytes. The directory may be missing.
+pub(crate) fn check_room(dir: &Path, size: u64) -> Result<(), Failure> {
+    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
+    let room = statvfs(there).map_err(|error| Failure::io(format_args!("look at {}", there.display()), error))?;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    // Some file systems do not tell.
+    if room.blocks() == 0 || free >= size {
+        return Ok(());
+    }
+    let msg = format!(
+        "there is no room in {}: the snapshot takes {size} bytes and {free} are free; make room, or save elsewhere; \
+         nothing was saved",
+        dir.display()
+    );
+    Err(Failure::new(ErrorKind::Io, msg))
+}
+
+/// The snapshots of the series that are in the directory, newest first. None in one that is missing.
+pub(crate) fn entries(dir: &Path, series: &Series) -> Result<Vec<Entry>, Failure> {
+    let listing = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(|error| Failure::io(format_args!("list {}", dir.display()), error))?,
+    };
+    let files = listing.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let mut found: Vec<Entry> = files.filter_map(|entry| series.entry(entry.file_name().to_str()?)).collect();
+    found.sort_by(|a, b| b.cmp(a));
+    Ok(found)
+}

@@ -1,0 +1,88 @@
+//! The cluster's side: the member a snapshot comes from.
+
+use crate::choose::{From, choose};
+use crate::params::Params;
+use ansible_protocol::{ErrorKind, Failure};
+use etcd_client::{ResponseHeader, StatusResponse};
+use etcd_ops::client::MemberClient;
+use etcd_ops::connection::Session;
+use etcd_ops::hex;
+use etcd_ops::view::{ClusterView, MemberView};
+use serde_json::{Value, json};
+
+/// The member that was chosen, connected.
+pub(crate) struct Source {
+    pub(crate) client: MemberClient,
+    pub(crate) cluster_id: u64,
+    member: MemberView,
+    version: String,
+    /// The member's revision before the snapshot.
+    pub(crate) revision: i64,
+    /// Bytes of its database.
+    pub(crate) database: u64,
+}
+
+impl Source {
+    /// Looks at the cluster and chooses.
+    pub(crate) async fn find(params: &Params, session: &Session) -> Result<Self, Failure> {
+        let view = ClusterView::observe(session).await?;
+        let first = match (params.from, session.endpoints().first()) {
+            (From::First, Some(endpoint)) => Some(ask(session.connect(endpoint).await?).await?),
+            _ => None,
+        };
+        let id = first.as_ref().map(|(_, status)| member_id(status));
+        let member = choose(&view, params.from, id, params.force)?;
+        let (client, status) = match first {
+            Some(found) => found,
+            None => connect(session, member).await?,
+        };
+        Ok(Self {
+            client,
+            cluster_id: status.header().map_or(view.id, ResponseHeader::cluster_id),
+            member: member.clone(),
+            version: status.version().to_owned(),
+            revision: status.header().map_or(0, ResponseHeader::revision),
+            database: u64::try_from(status.db_size()).unwrap_or(0),
+        })
+    }
+
+    pub(crate) fn label(&self) -> String {
+        self.member.label()
+    }
+
+    /// Its part of the result.
+    pub(crate) fn to_value(&self) -> Value {
+        json!({
+            "cluster_id": hex(self.cluster_id),
+            "member": self.member.name,
+            "member_id": hex(self.member.id),
+            "version": self.version,
+        })
+    }
+}
+
+/// Connects at the first of the member's URLs that it answers on.
+async fn connect(session: &Session, member: &MemberView) -> Result<(MemberClient, StatusResponse), Failure> {
+    let mut trouble = Failure::new(ErrorKind::Conflict, format!("{} has no client URL", member.label()));
+    for url in &member.client_urls {
+        let found = match session.connect(url).await {
+            Ok(client) => ask(client).await,
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok((client, status)) if member_id(&status) == member.id => return Ok((client, status)),
+            Ok(_) => trouble = Failure::new(ErrorKind::Conflict, format!("{url} is answered by another member")),
+            Err(failure) => trouble = failure,
+        }
+    }
+    Err(trouble)
+}
+
+async fn ask(client: MemberClient) -> Result<(MemberClient, StatusResponse), Failure> {
+    let status = client.call("ask for the status", async |client| client.maintenance_client().status().await).await?;
+    Ok((client, status))
+}
+
+fn member_id(status: &StatusResponse) -> u64 {
+    status.header().map_or(0, ResponseHeader::member_id)
+}
