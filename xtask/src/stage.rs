@@ -18,6 +18,7 @@ const PARTS: &[(&str, &str)] = &[
     ("README.md", "README.md"),
     ("CHANGELOG.rst", "CHANGELOG.rst"),
     ("LICENSES", "LICENSES"),
+    ("bin", "bin"),
     ("collection", ""),
     ("roles", "roles"),
 ];
