@@ -25,7 +25,9 @@ description:
 options:
   directories:
     description:
-      - "Directories to have, with their owner and permissions. Missing parents are made as well, with V(0755)."
+      - >-
+        Directories to have, with their owner and permissions, or to have no longer. Missing parents are made
+        as well, with V(0755).
       - "A symbolic link to a directory is followed when it belongs to root."
     type: list
     elements: dict
@@ -35,6 +37,16 @@ options:
           - "The directory."
         type: path
         required: true
+      state:
+        description:
+          - >-
+            V(absent): removed, if it is empty once the files that are to be absent are gone. One that holds
+            anything else, is a mount point or a symbolic link stays, with a warning.
+        type: str
+        default: present
+        choices:
+          - present
+          - absent
       owner:
         description:
           - "The user it belongs to, by name or number."
@@ -63,6 +75,21 @@ options:
         nanoseconds that etcd reads, a list of URLs the text with commas.
       - "Keys without value are left out. Without this option the file is left alone."
     type: dict
+  config_state:
+    description:
+      - "V(absent): O(config_file) is removed. V(present) is what O(config) asks for anyway."
+    type: str
+    choices:
+      - present
+      - absent
+  merge:
+    description:
+      - >-
+        Lay O(config) over the configuration that O(config_file) already holds, which must exist: keys that
+        are not given stay as they are, and so do those within a section such as C(client-transport-security);
+        a key that is given without value is taken out. The result is checked as a whole.
+    type: bool
+    default: false
   owner:
     description:
       - "The user the configuration file belongs to."
@@ -80,7 +107,9 @@ options:
     default: "0640"
   files:
     description:
-      - "Files that go with the configuration: the unit, the environment, a password file."
+      - >-
+        Files that go with the configuration, to have or to have no longer: the unit, the environment, a
+        password file.
     type: list
     elements: dict
     suboptions:
@@ -89,11 +118,18 @@ options:
           - "The file. A symbolic link in its place is refused."
         type: path
         required: true
+      state:
+        description:
+          - "V(absent): removed; only O(files[].path) is needed then. A directory there is refused."
+        type: str
+        default: present
+        choices:
+          - present
+          - absent
       content:
         description:
-          - "What it holds."
+          - "What it holds. Required unless O(files[].state=absent)."
         type: str
-        required: true
       owner:
         description:
           - "The user it belongs to, by name or number."
@@ -136,7 +172,7 @@ options:
     default: false
   backup:
     description:
-      - "Keep the previous file beside the new one, as C(NAME.TIME~)."
+      - "Keep the previous file, also one that is removed, as C(NAME.TIME~). Of private keys none is kept."
     type: bool
     default: false
   restarts_follow:
@@ -153,8 +189,11 @@ attributes:
     support: full
 notes:
   - >-
-    A symbolic link where a file is to be is refused rather than followed or replaced: name its target
-    instead.
+    A symbolic link where a file is, or is to be, is refused rather than followed, replaced or removed: name
+    its target instead.
+  - >-
+    Differences never show what is sensitive, what holds a private key, or, apart from the configuration, what
+    is removed and not everyone may read.
   - >-
     In check mode a user, group or parent directory that does not exist yet is a warning, as an earlier task
     may make it.
@@ -194,31 +233,46 @@ EXAMPLES = r"""
     config:
       name: etcd-1
       experimental-initial-corrupt-check: true
+
+- name: The members of the cluster have changed; everything else stays as it is
+  quorum.etcd.etcd_conf:
+    merge: true
+    config:
+      initial-cluster: etcd-1=https://10.10.10.10:2380,etcd-2=https://10.10.10.11:2380
+
+- name: Nothing is left of the member
+  quorum.etcd.etcd_conf:
+    config_state: absent
+    files:
+      - {path: /etc/etcd/etcd.pass, state: absent}
+      - {path: /etc/systemd/system/etcd.service, state: absent}
+    directories:
+      - {path: /etc/etcd, state: absent}
 """
 
 RETURN = r"""
 config:
   description: "The configuration file."
   type: dict
-  returned: "O(config) is given"
+  returned: "O(config) or O(config_state=absent) is given"
   contains:
     path:
       description: "The file."
       type: str
       returned: success
     changed:
-      description: "Whether its content, owner or permissions changed."
+      description: "Whether its content, owner or permissions changed, or it was removed."
       type: bool
       returned: success
     changed_keys:
       description: "The keys whose values changed, with their section."
       type: list
-      returned: success
+      returned: "O(config) is given"
       elements: str
     restart_keys:
       description: "Those of them that a member with data picks up at a restart."
       type: list
-      returned: success
+      returned: "O(config) is given"
       elements: str
     version:
       description: "The version of etcd it was checked against."
@@ -244,7 +298,7 @@ files:
       type: str
       returned: success
     changed:
-      description: "Whether its content, owner or permissions changed."
+      description: "Whether its content, owner or permissions changed, or it was removed."
       type: bool
       returned: success
     backup:
@@ -262,7 +316,7 @@ directories:
       type: str
       returned: success
     changed:
-      description: "Whether it was made, or its owner or permissions changed."
+      description: "Whether it was made or removed, or its owner or permissions changed."
       type: bool
       returned: success
 """
@@ -280,6 +334,11 @@ def main():
                     "path": {
                         "type": "path",
                         "required": True,
+                    },
+                    "state": {
+                        "type": "str",
+                        "default": "present",
+                        "choices": ["present", "absent"],
                     },
                     "owner": {
                         "type": "str",
@@ -302,6 +361,14 @@ def main():
             "config": {
                 "type": "dict",
             },
+            "config_state": {
+                "type": "str",
+                "choices": ["present", "absent"],
+            },
+            "merge": {
+                "type": "bool",
+                "default": False,
+            },
             "owner": {
                 "type": "str",
                 "default": "root",
@@ -322,9 +389,13 @@ def main():
                         "type": "path",
                         "required": True,
                     },
+                    "state": {
+                        "type": "str",
+                        "default": "present",
+                        "choices": ["present", "absent"],
+                    },
                     "content": {
                         "type": "str",
-                        "required": True,
                     },
                     "owner": {
                         "type": "str",
@@ -364,8 +435,12 @@ def main():
                 "default": True,
             },
         },
+        required_if=[
+            ["config_state", "present", ["config"]],
+            ["merge", True, ["config"]],
+        ],
         required_one_of=[
-            ["config", "files", "directories"],
+            ["config", "config_state", "files", "directories"],
         ],
         supports_check_mode=True,
     )

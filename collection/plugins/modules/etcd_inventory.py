@@ -75,6 +75,11 @@ options:
     description:
       - "What M(quorum.etcd.etcd_info) found on each host that answered."
     type: dict
+  outside:
+    description:
+      - "What it found on those of the hosts under RV(ask) that answered."
+    type: dict
+    default: {}
   starts:
     description:
       - >-
@@ -82,6 +87,17 @@ options:
         otherwise.
     type: bool
     default: false
+  removes:
+    description:
+      - "Whether the run removes members: refused where C(etcd_safeguard) is true."
+    type: bool
+    default: false
+  removal:
+    description:
+      - >-
+        What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any
+        more, and whether the run lets members C(leave) and deletes C(data). With O(observed).
+    type: dict
   restarts:
     description:
       - "What M(quorum.etcd.etcd_service) returned on each host."
@@ -132,10 +148,26 @@ steps:
   returned: "O(groups) is given"
 situations:
   description: >-
-    Each observed host: C(founds), C(initial_cluster_state), C(installs), and C(settled), whether its member
-    serves as configured.
+    Each observed host: C(founds), C(initial_cluster_state), C(installs), C(settled), whether its member
+    serves as configured, and C(joins) where it is to become a member of a running cluster: C(wave),
+    C(starts), C(stale), C(initial_cluster).
   type: dict
   returned: "O(observed) is given"
+ask:
+  description: "Hosts outside of the run that are to be asked for their clusters as well."
+  type: list
+  returned: "O(observed) is given"
+  elements: str
+join_waves:
+  description: "The hosts that join in each wave, one of each cluster."
+  type: list
+  returned: "O(observed) is given"
+  elements: str
+neighbours:
+  description: "Members outside of the run whose files are to name those that join: C(host) and C(cluster)."
+  type: list
+  returned: "O(observed) is given"
+  elements: str
 safe_to_start:
   description: >-
     Whether members may be started. Where one does not serve as it is configured, M(quorum.etcd.etcd_info) has
@@ -148,6 +180,13 @@ speakers:
     be started has none.
   type: dict
   returned: "O(observed) is given"
+removal:
+  description: >-
+    With O(removes): C(ends), the clusters of which nothing is to be left, and C(ask), hosts outside of the
+    run that are to be asked for their clusters. With O(removal): C(hosts) to clean up, C(leaving), who leaves
+    in which order, and C(snapshots), where clusters that end are saved first.
+  type: dict
+  returned: "O(removes) or O(removal) is given"
 waves:
   description: "The wave in which each host restarts, counted from 0."
   type: dict
@@ -203,9 +242,20 @@ def main():
             "observed": {
                 "type": "dict",
             },
+            "outside": {
+                "type": "dict",
+                "default": {},
+            },
             "starts": {
                 "type": "bool",
                 "default": False,
+            },
+            "removes": {
+                "type": "bool",
+                "default": False,
+            },
+            "removal": {
+                "type": "dict",
             },
             "restarts": {
                 "type": "dict",

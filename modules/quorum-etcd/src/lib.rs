@@ -7,7 +7,9 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<etcd_auth::EtcdAuth>(),
     Entry::of::<etcd_cert::EtcdCert>(),
     Entry::of::<etcd_conf::EtcdConf>(),
+    Entry::of::<etcd_data::EtcdData>(),
     Entry::of::<etcd_info::EtcdInfo>(),
     Entry::of::<etcd_inventory::EtcdInventory>(),
     Entry::of::<etcd_service::EtcdService>(),
+    Entry::of::<etcd_snapshot::EtcdSnapshot>(),
 ];
