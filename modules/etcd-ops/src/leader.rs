@@ -11,20 +11,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// How long an election may take before the cluster counts as one without leader.
 const ELECTION: Duration = Duration::from_secs(5);
 
-/// A cluster as its leader knows it.
+/// A cluster, and whoever can speak for it.
 pub struct Led {
-    /// Its members; their list is not older than the question.
+    /// The members. With a client, their list is not older than the question; without, it is what one of them remembers.
     pub view: ClusterView,
-    /// The leader, or another member that follows it where the leader cannot be reached from here.
-    pub client: MemberClient,
-}
-
-/// What was found of a cluster.
-pub enum Found {
-    /// It has a leader.
-    Led(Led),
-    /// It has none: this is what one of its members remembers.
-    Leaderless(ClusterView),
+    /// The leader, or another member that follows it where the leader cannot be reached from here; none without leader.
+    pub client: Option<MemberClient>,
 }
 
 /// Looks at the cluster, with the patience that an election needs.
@@ -32,7 +24,7 @@ pub enum Found {
 /// # Errors
 ///
 /// When no endpoint answers; the sentence names each endpoint's cause.
-pub async fn find(session: &Session) -> Result<Found, Failure> {
+pub async fn find(session: &Session) -> Result<Led, Failure> {
     let patience = session.deadline().min(Instant::now() + ELECTION);
     let mut poll = tokio::time::interval(Duration::from_millis(200));
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,12 +35,8 @@ pub async fn find(session: &Session) -> Result<Found, Failure> {
             Some(_) => attempt(session, &view).await,
             None => Ok(None),
         };
-        if let Ok(Some(client)) = led {
-            return Ok(Found::Led(Led { view, client }));
-        }
-        if Instant::now() >= patience {
-            led?;
-            return Ok(Found::Leaderless(view));
+        if matches!(led, Ok(Some(_))) || Instant::now() >= patience {
+            return Ok(Led { view, client: led? });
         }
     }
 }

@@ -72,6 +72,27 @@ impl Roster {
         Ok(())
     }
 
+    /// Whether the peer URLs of this member may be changed.
+    ///
+    /// # Errors
+    ///
+    /// Kind `version_gate` for a learner before 3.5.31 and 3.6.12: it may become a voter by that; `quorum_risk` when too
+    /// few voters serve.
+    pub fn update(&self, id: u64) -> Result<(), Failure> {
+        let seat = self.known(id)?;
+        let what = format!("the peer URLs of member {} cannot be changed", seat.label);
+        self.decides(&what)?;
+        if seat.voter || self.keeps_learners() {
+            return Ok(());
+        }
+        let version = self.version.map_or_else(|| "of unknown version".to_owned(), |version| version.to_string());
+        let msg = format!(
+            "{what}: it is a learner, and etcd {version} may make it a voter by that, which 3.5.31, 3.6.12 and 3.7 no \
+             longer do; promote it first, or remove it and let it join again"
+        );
+        Err(Failure::new(ErrorKind::VersionGate, msg))
+    }
+
     /// Whether this member may be removed while all that stay are well.
     ///
     /// # Errors
@@ -167,13 +188,20 @@ impl Roster {
     /// Before 3.5.30 and 3.6.11 a member adds another one only while connected to all voters, since then to a quorum
     /// that counts the new one as down.
     fn counts_a_quorum_of_peers(&self) -> bool {
-        self.version.is_some_and(|version| {
-            let first = match version.series() {
-                (3, 5) => Version::new(3, 5, 30),
-                (3, 6) => Version::new(3, 6, 11),
-                _ => Version::new(3, 7, 0),
-            };
-            version >= first
+        self.has_fix(Version::new(3, 5, 30), Version::new(3, 6, 11))
+    }
+
+    /// Before 3.5.31 and 3.6.12 a learner whose peer URLs change may become a voter by that.
+    fn keeps_learners(&self) -> bool {
+        self.has_fix(Version::new(3, 5, 31), Version::new(3, 6, 12))
+    }
+
+    /// Whether all members have what came with these versions, and is in all of 3.7.
+    fn has_fix(&self, of_3_5: Version, of_3_6: Version) -> bool {
+        self.version.is_some_and(|version| match version.series() {
+            (3, 5) => version >= of_3_5,
+            (3, 6) => version >= of_3_6,
+            series => series >= (3, 7),
         })
     }
 }

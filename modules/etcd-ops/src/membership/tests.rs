@@ -47,8 +47,9 @@ impl Etcd {
 
     fn add(&mut self, learner: bool) -> Result<(), &'static str> {
         let (voters, started) = (self.voters().count(), self.voters().filter(|peer| peer.started).count());
-        let quorum = (voters + 1) / 2 + 1;
-        if !learner && !(started == 1 && voters == 1) && started < quorum {
+        let quorum = guard::quorum(voters + 1);
+        let restoring = started == 1 && voters == 1;
+        if !learner && !restoring && started < quorum {
             return Err("not enough started members");
         }
         let connected = if self.wants_all { self.up() == voters } else { voters == 1 || self.up() >= quorum };
@@ -336,6 +337,25 @@ fn who_is_not_meant_is_not_found() {
     assert!(two.find("10.0.0.2").unwrap_err().msg.contains("etcd-2 (2), etcd-3 (3)"));
     assert_eq!(two.find("2001:0DB8:0::1").unwrap().map(|seat| seat.id), Some(3));
     assert_eq!(two.find("https://10.0.0.2:2380").unwrap().map(|seat| seat.id), Some(2));
+}
+
+#[test_case("3.4.23", false)]
+#[test_case("3.5.30", false)]
+#[test_case("3.5.31", true)]
+#[test_case("3.6.11", false)]
+#[test_case("3.6.12", true)]
+#[test_case("3.7.0", true)]
+fn a_learner_keeps_its_urls_where_a_change_could_promote_it(version: &str, allowed: bool) {
+    let cluster = roster(&[(false, 0), (true, 0)], 0, Some(version));
+    assert!(cluster.update(1).is_ok(), "a voter may move");
+    match cluster.update(2) {
+        Ok(()) => assert!(allowed),
+        Err(failure) => {
+            assert!(!allowed && failure.kind == ErrorKind::VersionGate);
+            assert!(failure.msg.contains(&format!("etcd {version} may make it a voter")), "{failure}");
+        }
+    }
+    assert_eq!(three([0, 6, 6]).update(1).unwrap_err().kind, ErrorKind::QuorumRisk);
 }
 
 #[test]
