@@ -127,7 +127,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 clusters:
-  description: "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(token)."
+  description: "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(names), C(token)."
   type: dict
   returned: "O(groups) is given"
 hosts:

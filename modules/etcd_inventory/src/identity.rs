@@ -63,6 +63,8 @@ pub(crate) struct Cluster {
     pub(crate) initial_cluster: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) endpoints: Vec<String>,
+    /// The name that belongs to each peer URL.
+    names: BTreeMap<String, String>,
     pub(crate) members: Vec<Member>,
 }
 
@@ -78,6 +80,7 @@ impl Cluster {
             initial_cluster: entries.join(","),
             hosts: list(|member| &member.host),
             endpoints: list(|member| &member.client_url),
+            names: members.iter().map(|member| (member.peer_url.clone(), member.name.clone())).collect(),
             members,
         }
     }

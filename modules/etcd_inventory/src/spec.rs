@@ -57,7 +57,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
   run_once: true
 ",
     returns: &[
-        Ret::new("clusters", "dict", "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(token).")
+        Ret::new("clusters", "dict", "Each cluster: C(members), C(hosts), C(endpoints), C(initial_cluster), C(names), C(token).")
             .when("O(groups) is given"),
         Ret::new(
             "hosts",
