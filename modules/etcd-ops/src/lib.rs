@@ -23,6 +23,8 @@ pub mod mounts;
 mod rpc;
 /// What a restart would pick up.
 pub mod running;
+/// Why a member does not stay up.
+pub mod startup;
 /// The host's systemd, through systemctl.
 pub mod systemd;
 /// Versions of etcd.
