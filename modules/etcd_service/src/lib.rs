@@ -12,6 +12,8 @@ mod predicted;
 mod restart;
 /// The option table and documentation.
 mod spec;
+/// Stopping a member, also one that is in no cluster any more.
+mod stop;
 /// Waiting until the member serves, and saying why it does not.
 mod wait;
 
@@ -75,6 +77,7 @@ enum Step {
     Start,
     Restart,
     Stop,
+    Reset,
 }
 
 impl Step {
@@ -85,6 +88,7 @@ impl Step {
             Self::Start => "start",
             Self::Restart => "restart",
             Self::Stop => "stop",
+            Self::Reset => "reset",
         }
     }
 }
@@ -112,7 +116,9 @@ fn converge(params: &Params, unit: Unit, context: &Context) -> Result<Outcome, F
     let outcome = outcome
         .with("actions", plan.steps.iter().map(|step| step.verb()).collect::<Vec<_>>())
         .with("restart_needed", if plan.has(Step::Restart) { vec![] } else { plan.pending.clone() });
-    if plan.unit.load_state != "loaded" {
+    // A process may outlive its unit's file.
+    let only_to_stop = params.state == State::Stopped && !plan.steps.is_empty();
+    if plan.unit.load_state != "loaded" && !only_to_stop {
         return missing_unit(params, &plan, context, outcome);
     }
     block_on(carry_out(params, &plan, context, outcome))
@@ -136,26 +142,22 @@ fn plan(params: &Params, unit: Unit, context: &Context) -> Plan {
         let more: Vec<String> = params.predicted.iter().flat_map(|written| written.pending(&unit)).collect();
         pending.extend(more.into_iter().filter(|key| !pending.contains(key)).collect::<Vec<_>>());
     }
-    let steps = steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty());
+    let steps = match params.state {
+        State::Stopped => stop::steps(params.enabled, params.force, &unit),
+        _ => steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty()),
+    };
     Plan { unit, pending, steps }
 }
 
+/// What makes the unit run.
 fn steps(state: State, when: RestartWhen, enabled: bool, unit: &Unit, pending: bool) -> Vec<Step> {
     let mut steps = Vec::new();
-    match state {
-        State::Stopped => {
-            steps.extend(unit.is_running().then_some(Step::Stop));
-            steps.extend((!enabled && unit.is_enabled()).then_some(Step::Disable));
-        }
-        State::Started | State::Restarted => {
-            steps.extend((enabled && !unit.is_enabled()).then_some(Step::Enable));
-            let restart = state == State::Restarted && (pending || when == RestartWhen::Always);
-            if !unit.is_running() {
-                steps.push(Step::Start);
-            } else if restart {
-                steps.push(Step::Restart);
-            }
-        }
+    steps.extend((enabled && !unit.is_enabled()).then_some(Step::Enable));
+    let restart = state == State::Restarted && (pending || when == RestartWhen::Always);
+    if !unit.is_running() {
+        steps.push(Step::Start);
+    } else if restart {
+        steps.push(Step::Restart);
     }
     steps
 }
@@ -175,6 +177,7 @@ fn difference(plan: &Plan) -> Option<Diff> {
             Step::Disable => then.1 = false,
             Step::Start => then.0 = true,
             Step::Stop => then.0 = false,
+            Step::Reset => remark = "no longer failed\n".into(),
             Step::Restart if plan.pending.is_empty() => remark = "restarted\n".into(),
             Step::Restart => remark = format!("restarted for: {}\n", plan.pending.join(", ")),
         }
@@ -200,7 +203,8 @@ fn missing_unit(params: &Params, plan: &Plan, context: &Context, outcome: Outcom
 
 async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
     if params.state == State::Stopped {
-        return stop(params, plan, context, outcome).await;
+        stop::carry_out(params, plan, context, &mut systemctl).await?;
+        return Ok(outcome);
     }
     if context.check_mode {
         // A restart that would be refused is refused in the preview too.
@@ -237,21 +241,6 @@ fn start(name: &str, unit: &Unit) -> Result<(), Failure> {
     systemctl(&["start", "--no-block", name]).map(drop)
 }
 
-async fn stop(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
-    if plan.has(Step::Stop) {
-        let session = Session::new(&params.connection)?;
-        let view = restart::guard(params, &session).await?;
-        if !context.check_mode {
-            restart::hand_over(&session, &view).await?;
-            systemctl(&["stop", &params.name])?;
-        }
-    }
-    if plan.has(Step::Disable) && !context.check_mode {
-        systemctl(&["disable", "--quiet", &params.name])?;
-    }
-    Ok(outcome)
-}
-
 /// The id of the member whose data the host holds.
 fn own_id(params: &Params) -> Option<u64> {
     match datadir::observe(&params.data_dir, params.wal_dir.as_deref()) {
@@ -282,6 +271,7 @@ mod tests {
                 Step::Disable => state.1 = false,
                 Step::Start | Step::Restart => state.0 = true,
                 Step::Stop => state.0 = false,
+                Step::Reset => {}
             }
         }
         self::unit(state.0, state.1)
@@ -293,10 +283,14 @@ mod tests {
         fn steps_reach_the_state(active: bool, enabled: bool, want_enabled: bool, pending: bool, pick in 0..3usize) {
             let state = [State::Started, State::Restarted, State::Stopped][pick];
             let before = unit(active, enabled);
-            let planned = steps(state, RestartWhen::Needed, want_enabled, &before, pending && active);
+            let steps = |unit: &Unit, pending| match state {
+                State::Stopped => stop::steps(want_enabled, false, unit),
+                _ => steps(state, RestartWhen::Needed, want_enabled, unit, pending),
+            };
+            let planned = steps(&before, pending && active);
             let after = after(&before, &planned);
             prop_assert_eq!(after.is_running(), state != State::Stopped);
-            prop_assert_eq!(steps(state, RestartWhen::Needed, want_enabled, &after, false), vec![]);
+            prop_assert_eq!(steps(&after, false), vec![]);
             // Nothing running is ever restarted by `started`, or without need.
             if state == State::Started || !pending {
                 prop_assert!(!planned.contains(&Step::Restart));

@@ -19,7 +19,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             &[
                 "V(started): running and serving; what a restart would pick up is only reported.",
                 "V(restarted): restarted when O(restart_when) says so, otherwise as V(started).",
-                "V(stopped): stopped, with the same guard as a restart.",
+                "V(stopped): stopped, with the same guard as a restart. With O(force) nobody is asked, the unit may be missing, and one that has failed is reset: for a member that is not in its cluster any more.",
             ],
         )
         .choices(&["started", "restarted", "stopped"])
@@ -54,7 +54,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     state: restarted
 ",
     returns: &[
-        Ret::new("actions", "list", "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop)."),
+        Ret::new("actions", "list", "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop), V(reset)."),
         Ret::new("restart_needed", "list", "What a restart would pick up that has not been picked up."),
         Ret::new("member", "dict", "The member as the cluster lists it, with its health.").when("the member serves"),
         Ret::new("is_leader", "bool", "Whether the member leads.").when("the member serves"),

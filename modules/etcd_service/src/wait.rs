@@ -3,6 +3,7 @@
 use crate::{Params, own_id};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::connection::Session;
+use etcd_ops::startup;
 use etcd_ops::systemd::{self, Unit};
 use etcd_ops::view::{self, ClusterView, Health};
 use std::time::Duration;
@@ -91,9 +92,15 @@ fn failed(unit: &str, state: &str) -> Failure {
     Failure::new(ErrorKind::Io, msg)
 }
 
-/// The last error in the unit's log, in etcd's own words.
+/// Why, as far as the unit's log tells: the known reason, or else the last error in etcd's own words.
 fn etcd_said(unit: &str) -> String {
-    let lines = systemd::journal(unit, 60);
+    said(&systemd::journal(unit, 200))
+}
+
+fn said(lines: &[String]) -> String {
+    if let Some(reason) = startup::explain(lines) {
+        return format!("; {reason}");
+    }
     let grave = |line: &&String| {
         ["\"level\":\"fatal\"", "\"level\":\"panic\"", "\"level\":\"error\"", "panic:", "Failed", "error verifying"]
             .iter()
@@ -105,4 +112,24 @@ fn etcd_said(unit: &str) -> String {
         format!("{}: {}", text("msg"), text("error"))
     });
     format!("; its log says: {}", said.as_ref().unwrap_or(line).trim_end_matches([':', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    const REMOVED: &str =
+        r#"{"level":"warn","msg":"server error","error":"the member has been permanently removed from the cluster"}"#;
+    const ODD: &str = r#"{"level":"fatal","msg":"discovery failed","error":"something new"}"#;
+
+    #[test_case(&[ODD, REMOVED, ODD], "; it has been removed from its cluster and its data is of no use any more: "; "a known reason")]
+    #[test_case(&[ODD, "{}"], "; its log says: discovery failed: something new"; "one that is not known")]
+    #[test_case(&["started"], "; its log says: started"; "no trouble")]
+    #[test_case(&[], ""; "no journal")]
+    fn the_log_is_explained_or_else_quoted(lines: &[&str], wanted: &str) {
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let said = said(&lines);
+        assert!(said.starts_with(wanted) && said.is_empty() == wanted.is_empty(), "{said}");
+    }
 }

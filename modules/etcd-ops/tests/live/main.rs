@@ -5,6 +5,7 @@
 mod auth;
 mod connect;
 mod datadir;
+mod startup;
 mod view;
 
 use ansible_protocol::Failure;

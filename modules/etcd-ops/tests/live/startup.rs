@@ -1,0 +1,168 @@
+use etcd_ops::startup::explain;
+use etcd_testbed::{Cluster, Member, Options, Version, wait_for};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+const JOIN: &str = "./etcd.yml -l HOST -e etcd_init=existing";
+const REMOVE: &str = "./etcd-rm.yml -l HOST";
+
+/// What the member's log explains.
+fn explained(member: &Member) -> String {
+    let log = member.log();
+    let lines: Vec<&str> = log.lines().collect();
+    explain(&lines).unwrap_or_else(|| panic!("nothing is explained:\n{log}"))
+}
+
+/// What it explains of a start that ends by itself.
+fn ended(member: &Member) -> String {
+    member.spawn();
+    assert!(!member.wait_exit().unwrap().success());
+    explained(member)
+}
+
+#[track_caller]
+fn says(version: Version, sentence: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(sentence.contains(part), "{version:?}: {part:?} is not in: {sentence}");
+    }
+}
+
+/// Makes the member one that joins the cluster.
+fn joins(cluster: &Cluster, member: &Member) {
+    let all: Vec<String> = cluster.members().iter().map(Member::initial_cluster).collect();
+    member.configure("initial-cluster", &format!("{},{}", all.join(","), member.initial_cluster()));
+    member.configure("initial-cluster-state", "existing");
+}
+
+#[test]
+fn a_host_that_was_not_added() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options::default());
+        let spare = cluster.spare("etcd-2");
+        joins(&cluster, &spare);
+        says(version, &ended(&spare), &["this host has not been added", JOIN]);
+        // It serves in the end, and then its log explains nothing, although it holds the earlier reason.
+        cluster.etcdctl(&["member", "add", "etcd-2", "--peer-urls", &spare.peer_url()]);
+        fs::remove_dir_all(spare.data_dir()).unwrap();
+        spare.start();
+        let log = spare.log();
+        assert_eq!(explain(&log.lines().collect::<Vec<_>>()), None, "{version:?}");
+    }
+}
+
+#[test]
+fn a_host_that_was_added_with_other_urls() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options::default());
+        let (spare, elsewhere) = (cluster.spare("etcd-2"), cluster.spare("elsewhere"));
+        cluster.etcdctl(&["member", "add", "etcd-2", "--peer-urls", &elsewhere.peer_url()]);
+        joins(&cluster, &spare);
+        says(version, &ended(&spare), &["other peer URLs than its initial-cluster", REMOVE, JOIN]);
+    }
+}
+
+#[test]
+fn a_member_whose_data_is_gone_and_then_its_peers() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 2, Options::default());
+        cluster.member(1).stop();
+        fs::remove_dir_all(cluster.member(1).data_dir()).unwrap();
+        says(version, &ended(cluster.member(1)), &["its data is gone", REMOVE, JOIN]);
+        cluster.member(0).stop();
+        cluster.member(1).configure("initial-cluster-state", "existing");
+        says(version, &ended(cluster.member(1)), &["none of the other members", JOIN]);
+    }
+}
+
+#[test]
+fn a_member_that_was_removed() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::default());
+        let list = cluster.etcdctl(&["member", "list"]);
+        let id = list.lines().find(|line| line.contains("etcd-3")).and_then(|line| line.split(',').next()).unwrap();
+        // A cluster that has just started takes a while to count its members as connected.
+        wait_for("the removal", || cluster.etcdctl_as(None, &["member", "remove", id]).is_ok());
+        cluster.member(2).wait_exit();
+        let wanted = ["removed from its cluster", REMOVE, JOIN];
+        says(version, &explained(cluster.member(2)), &wanted);
+        cluster.member(2).spawn();
+        cluster.member(2).wait_exit();
+        says(version, &explained(cluster.member(2)), &wanted);
+    }
+}
+
+#[test]
+fn members_of_different_clusters() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 2, Options { only: Some(0), ..Options::default() });
+        cluster.member(1).configure("initial-cluster-token", "other");
+        cluster.members().iter().for_each(Member::spawn);
+        for member in cluster.members() {
+            wait_for("the mismatch", || member.log().contains("cluster ID mismatch"));
+            says(version, &explained(member), &["belong to different clusters", REMOVE, JOIN]);
+        }
+    }
+}
+
+#[test]
+fn an_etcd_that_is_older_than_its_data() {
+    for pair in Version::ALL.windows(2) {
+        let (old, new) = (pair[0], pair[1]);
+        let cluster = Cluster::start(new, 1, Options::default());
+        let member = cluster.member(0);
+        let known = ["set initial cluster version", "updated cluster version", "set cluster version"];
+        wait_for("the cluster's version", || known.iter().any(|text| member.log().contains(text)));
+        member.stop();
+        member.set_version(old);
+        says(old, &ended(member), &[new.series(), "install", "-t etcd_install"]);
+    }
+}
+
+#[test]
+fn an_address_that_is_taken() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options::default());
+        let spare = cluster.spare("etcd-2");
+        spare.configure("listen-client-urls", &cluster.member(0).client_url());
+        let address = cluster.member(0).client_url().replace("http://", "");
+        says(version, &ended(&spare), &[&format!("{address} is in use by another process"), "ss -ltnp"]);
+    }
+}
+
+#[test]
+fn data_that_belongs_to_somebody_else() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options { only: Some(0), ..Options::default() });
+        let member = cluster.member(0);
+        fs::create_dir(member.data_dir()).unwrap();
+        for path in [cluster.directory(), member.config_file().parent().unwrap(), &member.data_dir()] {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut command = Command::new(version.executable("etcd"));
+        command.arg("--config-file").arg(member.config_file()).uid(65534).gid(65534);
+        let output = command.output().expect("run etcd as somebody else, for which this has to be root");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let sentence = explain(&said.lines().collect::<Vec<_>>()).unwrap_or_else(|| panic!("{said}"));
+        let wanted = format!("it may not use {}", member.data_dir().display());
+        says(version, &sentence, &[&wanted, "-t etcd_dir,etcd_config"]);
+    }
+}
+
+#[test]
+fn a_database_that_another_process_has_open() {
+    // All at once, for etcd complains only after ten seconds.
+    let clusters = Version::ALL.map(|version| Cluster::start(version, 1, Options::default()));
+    let second = |cluster: &Cluster| {
+        let spare = cluster.spare("etcd-2");
+        spare.configure("data-dir", &format!("{:?}", cluster.member(0).data_dir()));
+        spare.spawn();
+        spare
+    };
+    let spares: Vec<Member> = clusters.iter().map(second).collect();
+    for (version, spare) in Version::ALL.into_iter().zip(&spares) {
+        wait_for("etcd's complaint", || spare.log().contains("flocked by another process"));
+        says(version, &explained(spare), &["another process has its database open", "fuser -v"]);
+    }
+}
