@@ -27,13 +27,10 @@ pub mod mounts;
 mod rpc;
 /// What a restart would pick up.
 pub mod running;
-<<<<<<< HEAD
 /// Snapshot files: reading and verifying them.
 pub mod snapshot;
-=======
 /// Why a member does not stay up.
 pub mod startup;
->>>>>>> hostside
 /// The host's systemd, through systemctl.
 pub mod systemd;
 /// Versions of etcd.
