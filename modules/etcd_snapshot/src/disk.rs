@@ -14,7 +14,7 @@ use std::path::Path;
 pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
     let name = path.display();
     let metadata = match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return check_dir(parent(path)),
+        Err(error) if is_missing(&error) => return check_dir(parent(path)),
         metadata => metadata.map_err(|error| Failure::io(format_args!("look at {name}"), error))?,
     };
     let refuse = |what: &str| {
@@ -32,10 +32,14 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether nothing has that path, also because a file is where a directory would have to be.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Refuses a directory that is something else.
 pub(crate) fn check_dir(dir: &Path) -> Result<(), Failure> {
-    let missing =
-        |path: &&Path| matches!(std::fs::metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let missing = |path: &&Path| std::fs::metadata(path).is_err_and(|error| is_missing(&error));
     let Some(there) = dir.ancestors().find(|path| !missing(path)) else { return Ok(()) };
     match std::fs::metadata(there) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
@@ -83,7 +87,7 @@ pub(crate) fn check_room(dir: &Path, size: u64) -> Result<(), Failure> {
 /// The snapshots of the series that are in the directory, newest first. None in one that is missing.
 pub(crate) fn entries(dir: &Path, series: &Series) -> Result<Vec<Entry>, Failure> {
     let listing = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if is_missing(&error) => return Ok(Vec::new()),
         listing => listing.map_err(|error| Failure::io(format_args!("list {}", dir.display()), error))?,
     };
     let files = listing.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));

@@ -10,7 +10,7 @@ use etcd_ops::connection::Session;
 use etcd_ops::files::{parent, sync_dir};
 use etcd_ops::hex;
 use etcd_ops::snapshot::{Contents, Damage, Patience, SEAL_LENGTH, Sink, Streamed, read_contents, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -160,15 +160,17 @@ impl Fetched {
             place(&target.stem)?;
             return Ok(target.stem.clone());
         };
-        // Another run may have been as quick.
-        for later in 0..60 {
-            let time = taken.saturating_add(SignedDuration::from_secs(later)).unwrap_or(taken);
+        // Another run may be as quick, and take the name.
+        for _ in 0..10 {
+            let time = Series::free_time(&target.entries()?, taken);
             let name = series.name(time, self.contents.revision);
             if place(&name)? {
                 return Ok(name);
             }
         }
-        let msg = format!("{} has a snapshot for every second of this minute; nothing was saved", target.dir.display());
+        let dir = target.dir.display();
+        let msg =
+            format!("other runs save into {dir} all the time, and no name is free; nothing was saved; run it again");
         Err(Failure::new(ErrorKind::Conflict, msg))
     }
 }

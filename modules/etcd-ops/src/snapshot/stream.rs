@@ -2,9 +2,10 @@ use super::{SEAL_LENGTH, Seal};
 use crate::client::MemberClient;
 use crate::errors::etcd_failure;
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::SnapshotResponse;
+use etcd_client::Error as EtcdError;
 use std::time::Duration;
 use tokio::time::Instant;
+use tonic::Status;
 
 /// Where a snapshot goes.
 pub trait Sink {
@@ -54,8 +55,8 @@ pub async fn stream(client: &MemberClient, patience: Patience, sink: &mut dyn Si
     // A member may also refuse in place of the first message.
     let (mut messages, first) = begin
         .call(what, async |client| {
-            let mut messages = client.maintenance_client().snapshot().await?;
-            let first = messages.message().await?;
+            let mut messages = client.maintenance_client().snapshot().await.map_err(with_code)?;
+            let first = messages.message().await.map_err(with_code)?;
             Ok((messages, first))
         })
         .await?;
@@ -64,7 +65,7 @@ pub async fn stream(client: &MemberClient, patience: Patience, sink: &mut dyn Si
     sink.expect(total + SEAL_LENGTH as u64)?;
     let mut message = first;
     while let Some(part) = message {
-        receipt.take(&part, sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short(endpoint)))?;
+        receipt.take(part.blob(), sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short(endpoint)))?;
         let silent_at = Instant::now() + patience.silence;
         let next = tokio::time::timeout_at(patience.deadline.min(silent_at), messages.message()).await;
         message = next.map_err(|_| receipt.late(endpoint, patience))?.map_err(|error| {
@@ -73,6 +74,16 @@ pub async fn stream(client: &MemberClient, patience: Patience, sink: &mut dyn Si
         })?;
     }
     receipt.check(endpoint)
+}
+
+/// 3.4 refuses snapshots without saying that it is for want of permission, but in words.
+fn with_code(error: EtcdError) -> EtcdError {
+    match error {
+        EtcdError::GRpcStatus(status) if status.message().contains("permission denied") => {
+            EtcdError::GRpcStatus(Status::permission_denied(status.message()))
+        }
+        other => other,
+    }
 }
 
 /// What came so far.
@@ -86,8 +97,7 @@ struct Receipt {
 
 impl Receipt {
     /// Passes a message on. Fails without a failure when the member has nothing more to send before the end.
-    fn take(&mut self, message: &SnapshotResponse, sink: &mut dyn Sink) -> Result<(), Option<Failure>> {
-        let blob = message.blob();
+    fn take(&mut self, blob: &[u8], sink: &mut dyn Sink) -> Result<(), Option<Failure>> {
         let rest = usize::try_from(self.total - self.got).unwrap_or(usize::MAX);
         if blob.is_empty() && rest > 0 {
             return Err(None);
@@ -134,5 +144,128 @@ impl Receipt {
             format!("{endpoint} has sent nothing for {seconds} s, and {progress}: it may hang; see to that member")
         };
         Failure::new(ErrorKind::Timeout, msg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_on;
+    use crate::connection::{Connection, Session};
+    use etcd_testbed::{Cluster, Options, Version};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// Keeps what comes, and does something once the first bytes are there.
+    struct Memory<'a> {
+        expected: u64,
+        bytes: Vec<u8>,
+        then: &'a dyn Fn(),
+    }
+
+    impl Sink for Memory<'_> {
+        fn expect(&mut self, size: u64) -> Result<(), Failure> {
+            self.expected = size;
+            Ok(())
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+            if self.bytes.is_empty() {
+                (self.then)();
+            }
+            self.bytes.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    fn memory(then: &dyn Fn()) -> Memory<'_> {
+        Memory { expected: 0, bytes: Vec::new(), then }
+    }
+
+    /// A member with more than fits into buffers on the way, and a session with it.
+    fn large() -> (Cluster, Session) {
+        let cluster = Cluster::start(Version::V3_6, 1, Options::default());
+        let connection = json!({ "endpoints": cluster.endpoints(), "timeout": 60, "dial_timeout": 5 });
+        let connection: Connection = serde_json::from_value(connection).unwrap();
+        let session = Session::new(&connection).unwrap();
+        block_on(async {
+            let client = session.connect_any().await?;
+            for key in 0..40 {
+                let (key, value) = (format!("/{key}"), vec![key; 1 << 20]);
+                client
+                    .call("put", async |client| client.kv_client().put(key.as_str(), value.clone(), None).await)
+                    .await?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        (cluster, session)
+    }
+
+    fn take(session: &Session, silence: u64, then: &dyn Fn()) -> (Result<Streamed, Failure>, Vec<u8>, u64) {
+        let mut sink = memory(then);
+        let patience = Patience { deadline: session.deadline(), silence: Duration::from_secs(silence) };
+        let result = block_on(async { stream(&session.connect_any().await?, patience, &mut sink).await });
+        (result, sink.bytes, sink.expected)
+    }
+
+    #[test]
+    fn it_comes_whole_or_not_at_all() {
+        let (cluster, session) = large();
+        let (streamed, bytes, expected) = take(&session, 30, &|| {});
+        let streamed = streamed.unwrap();
+        assert_eq!((bytes.len() as u64, expected), (streamed.size, streamed.size));
+        let path = cluster.directory().join("saved.db");
+        std::fs::write(&path, bytes).unwrap();
+        let found = crate::snapshot::verify(&path, false).unwrap();
+        assert_eq!((found.size, found.sha256), (streamed.size, streamed.sha256));
+
+        let failure = take(&session, 2, &|| cluster.member(0).freeze()).0.unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Timeout);
+        let (cause, next) = ("has sent nothing for 2 s, and ", "bytes had come: it may hang; see to that member");
+        assert!(failure.msg.contains(cause) && failure.msg.ends_with(next), "{failure}");
+        cluster.member(0).thaw();
+        let failure = take(&session, 30, &|| cluster.member(0).kill()).0.unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Unreachable, "{failure}");
+        assert!(failure.msg.starts_with("the snapshot was cut short after "), "{failure}");
+    }
+
+    fn receive(messages: &[&[u8]], total: u64) -> Result<(Streamed, Vec<u8>), Failure> {
+        let mut receipt = Receipt { total, got: 0, hash: Seal::default(), seal: Vec::new() };
+        let mut sink = memory(&|| {});
+        for message in messages {
+            receipt.take(message, &mut sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short("a")))?;
+        }
+        receipt.check("a").map(|streamed| (streamed, sink.bytes))
+    }
+
+    proptest! {
+        /// However it is cut into messages, it is taken whole; and nothing else is.
+        #[test]
+        fn only_what_was_sent_is_taken(
+            body in prop::collection::vec(any::<u8>(), 1..300),
+            size in 1..100_usize,
+            bit: prop::sample::Index,
+            end: prop::sample::Index,
+        ) {
+            let total = body.len() as u64;
+            let mut whole = body.clone();
+            whole.extend_from_slice(ring::digest::digest(&ring::digest::SHA256, &body).as_ref());
+            let (streamed, bytes) = receive(&whole.chunks(size).collect::<Vec<_>>(), total).unwrap();
+            prop_assert_eq!(streamed.size, whole.len() as u64);
+            prop_assert_eq!(&bytes, &whole);
+            let apart = [&whole[..body.len()], &whole[body.len()..]];
+            prop_assert_eq!(receive(&apart, total).unwrap().1, bytes);
+
+            let cut = &whole[..end.index(whole.len())];
+            prop_assert!(receive(&cut.chunks(size).collect::<Vec<_>>(), total).is_err());
+            let mut changed = whole.clone();
+            let bit = bit.index(whole.len() * 8);
+            changed[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(receive(&changed.chunks(size).collect::<Vec<_>>(), total).is_err());
+            whole.push(0);
+            prop_assert!(receive(&whole.chunks(size).collect::<Vec<_>>(), total).is_err());
+            prop_assert!(receive(&[&body[..body.len() - 1], &[]], total).is_err());
+        }
     }
 }

@@ -2,8 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+/// What becomes of runs that do not come to their end.
+mod interrupted;
+/// Which older snapshots stay.
+mod kept;
 /// What is saved, on every version of etcd.
 mod saved;
+/// Refusals.
+mod trouble;
 
 use ansible_protocol::{Failure, Module, read_arguments};
 use etcd_snapshot::EtcdSnapshot;
