@@ -7,6 +7,8 @@
 mod address;
 /// The playbooks and Ansible's programs: where they are, and how they are called.
 mod installation;
+/// Ctrl-C.
+mod interrupts;
 /// Clusters and members, as the inventory has them.
 mod inventory;
 /// What the user passes on to ansible-playbook.
@@ -23,6 +25,7 @@ mod run;
 mod target;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The scripts' names, on which the multi-call executable dispatches.
@@ -53,7 +56,12 @@ pub fn main(name: &str, words: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command line tool")]
+/// Writes to standard output. Nothing can be done where nobody reads it any more.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Writes to standard error.
 fn complain(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -230,3 +230,10 @@ fn runs(request: &Request, inventory: &Inventory, changes: &[Change], gone: Opti
     }
     runs
 }
+
+#[cfg(test)]
+#[path = "plan_properties.rs"]
+mod properties;
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -241,3 +241,7 @@ fn endpoint(member: &Member) -> String {
     let address = member.address.map(|address| address::with_port(address, member.port));
     format!("https://{}", address.unwrap_or_else(|| format!("{}:{}", member.host, member.port)))
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,15 +1,14 @@
 //! Doing it: the countdown, the playbooks, the exit code.
 
 use crate::installation::{Installation, missing_inventories};
+use crate::interrupts::Interrupts;
 use crate::plan::{Plan, Playbook, Run, plan};
 use crate::request::Request;
-use crate::{INTERRUPTED, address, complain, inventory, report};
-use nix::sys::signal::{SigSet, Signal};
+use crate::{INTERRUPTED, REFUSED, address, complain, inventory, report, say};
+use nix::errno::Errno;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// The seconds there are to stop the removal of a whole cluster.
@@ -28,10 +27,11 @@ pub(crate) fn run(request: &Request) -> Result<u8, Vec<String>> {
     let plan = plan(request, &inventory::read(&listed))?;
     let commands: Vec<String> = plan.runs.iter().map(|run| installation.shown(request, run)).collect();
     say(&report::before(&plan, &commands));
-    let interrupts = Interrupts::watch().map_err(|error| vec![format!("cannot watch for Ctrl-C: {error}")])?;
+    let interrupts = Interrupts::watch().map_err(trouble("watch for Ctrl-C"))?;
     if !request.yes && !request.is_preview() {
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-            if !count_down(&plan, &mut std::io::stderr(), &|second| interrupts.within(second)) {
+            let mut stop = |second| interrupts.within(second);
+            if !count_down(&plan, &mut std::io::stderr(), &mut stop).map_err(trouble("count down"))? {
                 complain("\nStopped: nothing was run.");
                 return Ok(INTERRUPTED);
             }
@@ -40,14 +40,26 @@ pub(crate) fn run(request: &Request) -> Result<u8, Vec<String>> {
         }
     }
     for (done, run) in plan.runs.iter().enumerate() {
-        if interrupts.within(Duration::ZERO) {
-            complain(if done == 0 { "Stopped: nothing was run." } else { "Stopped: the next command was not run." });
-            return Ok(INTERRUPTED);
-        }
-        let status = interrupts.call(&mut installation.play(request, run));
-        let code = code(status.map_err(|error| vec![format!("cannot run ansible-playbook: {error}")])?);
-        if code != 0 {
-            return Ok(code);
+        let stopped = interrupts.within(Duration::ZERO);
+        let code = stopped.and_then(|stopped| {
+            if stopped { Ok(None) } else { interrupts.call(&installation.play(request, run)).map(Some) }
+        });
+        match code {
+            Ok(Some(0)) => {}
+            Ok(Some(code)) => return Ok(code),
+            Ok(None) => {
+                complain(if done == 0 {
+                    "Stopped: nothing was run."
+                } else {
+                    "Stopped: the next command was not run."
+                });
+                return Ok(INTERRUPTED);
+            }
+            Err(error) if done == 0 => return Err(trouble("run ansible-playbook")(error)),
+            Err(error) => {
+                complain(&format!("{}: cannot run the next command: {error}", request.action.name()));
+                return Ok(REFUSED);
+            }
         }
     }
     if !request.is_preview() {
@@ -58,6 +70,11 @@ pub(crate) fn run(request: &Request) -> Result<u8, Vec<String>> {
         say(&report::after(&plan, &configure));
     }
     Ok(0)
+}
+
+/// The message for what the system refuses.
+fn trouble(what: &'static str) -> impl FnOnce(Errno) -> Vec<String> {
+    move |error| vec![format!("cannot {what}: {error}")]
 }
 
 /// What is wrong whatever the inventory is.
@@ -82,65 +99,72 @@ fn list(installation: &Installation, request: &Request) -> Result<Value, Vec<Str
 }
 
 /// Counts down, unless `stop` says after one of the seconds that the user does not want it. Returns whether to go on.
-fn count_down(plan: &Plan, out: &mut dyn Write, stop: &dyn Fn(Duration) -> bool) -> bool {
+fn count_down(
+    plan: &Plan,
+    out: &mut dyn Write,
+    stop: &mut dyn FnMut(Duration) -> Result<bool, Errno>,
+) -> Result<bool, Errno> {
     let seconds = if plan.whole_clusters().is_empty() { MEMBERS } else { WHOLE };
     // A terminal that has gone away is no reason to go on, and none to stop: Ctrl-C comes on its own way.
     let _ = write!(out, "{} in {seconds} seconds, Ctrl-C stops it:", report::warning(plan));
     for left in (1..=seconds).rev() {
         let _ = write!(out, " {left}").and_then(|()| out.flush());
-        if stop(Duration::from_secs(1)) {
-            return false;
+        if stop(Duration::from_secs(1))? {
+            return Ok(false);
         }
     }
     let _ = writeln!(out);
-    true
+    Ok(true)
 }
 
-/// The exit code of a program, as a shell has it.
-fn code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request;
 
-#[expect(clippy::print_stdout, reason = "a command line tool")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-/// Ctrl-C, which must not end this process while a playbook is under way: that one decides how it ends.
-struct Interrupts {
-    signals: SigSet,
-    arrived: Receiver<()>,
-}
-
-impl Interrupts {
-    /// From here on, Ctrl-C does not end the process.
-    fn watch() -> Result<Self, nix::Error> {
-        let mut signals = SigSet::empty();
-        signals.add(Signal::SIGINT);
-        signals.thread_block()?;
-        let (sender, arrived) = channel();
-        std::thread::spawn(move || {
-            while signals.wait().is_ok() {
-                if sender.send(()).is_err() {
-                    return;
-                }
-            }
+    /// The countdown before removing these of two members, stopped in the given second. What is on the screen, how
+    /// long it was waited, and whether it goes on.
+    fn counted(hosts: &str, stopped_in: Option<u64>) -> (String, u64, bool) {
+        let listed = serde_json::json!({ "etcd": { "hosts": ["10.10.10.10", "10.10.10.11"] } });
+        let request = request::parse("etcd-rm", hosts.split_whitespace().map(Into::into)).unwrap();
+        let plan = plan(&request, &inventory::read(&listed)).unwrap();
+        let mut screen = Vec::new();
+        let mut waited = 0;
+        let goes_on = count_down(&plan, &mut screen, &mut |time| {
+            waited += time.as_secs();
+            Ok(stopped_in == Some(waited))
         });
-        Ok(Self { signals, arrived })
+        (String::from_utf8(screen).unwrap(), waited, goes_on.unwrap())
     }
 
-    /// Whether Ctrl-C came, or comes in this time.
-    fn within(&self, time: Duration) -> bool {
-        self.arrived.recv_timeout(time).is_ok()
+    #[test]
+    fn a_member_has_three_seconds_and_a_cluster_five() {
+        let (screen, waited, goes_on) = counted("10.10.10.11", None);
+        assert_eq!(screen, "Removing 10.10.10.11 in 3 seconds, Ctrl-C stops it: 3 2 1\n");
+        assert_eq!((waited, goes_on), (3, true));
+        let wanted = "REMOVING THE WHOLE CLUSTER etcd in 5 seconds, Ctrl-C stops it: 5 4 3 2 1\n";
+        for whole in ["", "10.10.10.11 10.10.10.10"] {
+            assert_eq!(counted(whole, None), (wanted.to_owned(), 5, true));
+        }
+        let (screen, waited, _) = counted("10.10.10.11 10.10.10.12", None);
+        assert_eq!(screen, "Removing 10.10.10.11, 10.10.10.12 in 3 seconds, Ctrl-C stops it: 3 2 1\n");
+        assert_eq!(waited, 3);
     }
 
-    /// Runs a program that can be interrupted, and waits for it.
-    fn call(&self, command: &mut Command) -> std::io::Result<ExitStatus> {
-        // A child begins with the signals blocked that are blocked here.
-        self.signals.thread_unblock()?;
-        let child = command.spawn();
-        self.signals.thread_block()?;
-        child?.wait()
+    #[test]
+    fn it_can_be_stopped_until_the_last_second() {
+        for second in 1..=5 {
+            let (screen, waited, goes_on) = counted("", Some(second));
+            assert_eq!((waited, goes_on), (second, false));
+            assert!(screen.ends_with(&(6 - second).to_string()), "{screen}");
+        }
+    }
+
+    #[test]
+    fn a_countdown_that_cannot_be_stopped_does_not_end_well() {
+        let listed = serde_json::json!({ "etcd": { "hosts": ["10.10.10.10"] } });
+        let request = request::parse("etcd-rm", std::iter::empty()).unwrap();
+        let plan = plan(&request, &inventory::read(&listed)).unwrap();
+        assert_eq!(count_down(&plan, &mut Vec::new(), &mut |_| Err(Errno::EBADF)), Err(Errno::EBADF));
     }
 }
