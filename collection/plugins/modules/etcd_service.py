@@ -26,7 +26,9 @@ options:
     description:
       - "V(started): running and serving; what a restart would pick up is only reported."
       - "V(restarted): restarted when O(restart_when) says so, otherwise as V(started)."
-      - "V(stopped): stopped, with the same guard as a restart."
+      - >-
+        V(stopped): stopped, with the same guard as a restart. With O(force) nobody is asked, the unit may be
+        missing, and one that has failed is reset: for a member that is not in its cluster any more.
     type: str
     default: started
     choices:
@@ -91,7 +93,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop)."
+  description: "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop), V(reset)."
   type: list
   returned: success
   elements: str
