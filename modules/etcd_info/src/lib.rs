@@ -4,6 +4,8 @@
 mod host;
 /// The option table and documentation.
 mod spec;
+/// Who uses a cluster.
+mod usage;
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::block_on;
@@ -38,6 +40,7 @@ pub struct Params {
     probe: Vec<String>,
     cluster: bool,
     hash: bool,
+    usage: bool,
 }
 
 impl Module for EtcdInfo {
@@ -45,6 +48,9 @@ impl Module for EtcdInfo {
     const SPEC: ModuleSpec = spec::SPEC;
 
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
+        if params.usage && !params.cluster {
+            return Err(Failure::invalid_option("usage needs cluster: true, for the cluster has to be asked"));
+        }
         let mut host = host::observe(&params);
         if !params.cluster {
             let running = block_on(async { Ok(serving(&params, &host).await.ok()) })?;
@@ -122,6 +128,9 @@ async fn describe(params: &Params, host: &host::Host, session: &Session, view: C
     }
     if params.hash {
         value["hashes"] = hashes(session, &view).await?;
+    }
+    if params.usage {
+        value["usage"] = usage::usage(session, &view).await?;
     }
     Ok(value)
 }

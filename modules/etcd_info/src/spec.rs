@@ -21,6 +21,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             .default(Default::Bool(true)),
         Opt::new("hash", Kind::Bool, &["Compare the members' data: each one's hash of all keys at a common revision."])
             .default(Default::Bool(false)),
+        Opt::new("usage", Kind::Bool, &["Tell who uses the cluster, by its leases and the names of its keys. Needs O(cluster) and, where the cluster asks for a login, one as root. At most 100000 keys are looked at, without their values, and no longer than O(timeout)."])
+            .default(Default::Bool(false)),
     ],
     fragments: &[&MEMBER, &CONNECTION],
     rules: &[],
@@ -55,7 +57,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Ret::new(
             "cluster",
             "dict",
-            "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached, or was not to be looked at.",
+            "The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version and sizes in bytes, C(local_member), and C(hashes) and C(usage) if asked for; null when it cannot be reached, or was not to be looked at. C(usage) holds C(leases) (C(count), and a C(sample) of up to five with C(id) and the seconds C(ttl) that each lasts), C(clients) such as V(Patroni cluster pg-main in /service), the number of all C(keys), and C(complete), which is false when not all of them could be looked at; it is null while there is no leader.",
         ),
         Ret::new("cluster_error", "dict", "Why the cluster cannot be reached: C(kind) and C(reason)."),
         Ret::new("answering", "list", "Those of O(probe) that something answers on."),

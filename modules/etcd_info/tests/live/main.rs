@@ -6,6 +6,8 @@
 mod cluster;
 /// What a host is said to have.
 mod host;
+/// Who is said to use a cluster.
+mod usage;
 
 use ansible_protocol::{Module, read_arguments};
 use etcd_info::EtcdInfo;
