@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How long an election may take before the cluster counts as one without leader.
-const ELECTION: Duration = Duration::from_secs(5);
+const ELECTION: Duration = Duration::from_secs(4);
 
 /// A cluster, and whoever can speak for it.
 pub struct Led {
@@ -30,9 +30,9 @@ pub async fn find(session: &Session) -> Result<Led, Failure> {
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        let view = ClusterView::observe(session).await?;
+        let view = Box::pin(ClusterView::observe(session)).await?;
         let led = match view.leader {
-            Some(_) => attempt(session, &view).await,
+            Some(_) => Box::pin(attempt(session, &view)).await,
             None => Ok(None),
         };
         if matches!(led, Ok(Some(_))) || Instant::now() >= patience {

@@ -68,10 +68,10 @@ impl<'a> Work<'a> {
             if step == Step::Done {
                 return Ok(led.view);
             }
-            match self.take(&led, client, step).await? {
+            match Box::pin(self.take(&led, client, step)).await? {
                 Ok(()) => {
                     self.actions.extend(step.word());
-                    if let Some(view) = self.proved(&led.view, client, step).await {
+                    if let Some(view) = Box::pin(self.proved(&led.view, client, step)).await {
                         return Ok(view);
                     }
                     last = None;
@@ -85,12 +85,12 @@ impl<'a> Work<'a> {
                         return Err(refusal.explain(&what(&led.view, step, self.desired), endpoint));
                     }
                     if Instant::now() >= self.patience {
-                        return Err(self.give_up(&led.view, step, trouble).await);
+                        return Err(Box::pin(self.give_up(&led.view, step, trouble)).await);
                     }
                     last = Some((step, trouble));
                 }
             }
-            led = leader::find(self.session).await?;
+            led = Box::pin(leader::find(self.session)).await?;
         }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Work<'a> {
     /// Removes a learner that never started, unless it has done so by now.
     async fn take_out(&mut self, id: u64, why: &str) -> Failure {
         let out = async {
-            let led = leader::find(self.session).await?;
+            let led = Box::pin(leader::find(self.session)).await?;
             let client = led.client.as_ref().ok_or_else(|| leaderless(&led.view))?;
             if plan::next(&led.view, self.desired)? != Step::AwaitStart(id) {
                 return Ok(false);

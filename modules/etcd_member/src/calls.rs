@@ -13,19 +13,20 @@ pub(crate) async fn add(client: &MemberClient, what: &str, urls: &[String], lear
     let call = async |client: etcd_client::Client| {
         settle(client.cluster_client().member_add(urls.to_vec(), options.clone()).await)
     };
-    client.call(what, call).await
+    Box::pin(client.call(what, call)).await
 }
 
 pub(crate) async fn update(client: &MemberClient, what: &str, id: u64, urls: &[String]) -> Answer {
-    client.call(what, async |client| settle(client.cluster_client().member_update(id, urls.to_vec()).await)).await
+    Box::pin(client.call(what, async |client| settle(client.cluster_client().member_update(id, urls.to_vec()).await)))
+        .await
 }
 
 pub(crate) async fn promote(client: &MemberClient, what: &str, id: u64) -> Answer {
-    client.call(what, async |client| settle(client.cluster_client().member_promote(id).await)).await
+    Box::pin(client.call(what, async |client| settle(client.cluster_client().member_promote(id).await))).await
 }
 
 pub(crate) async fn remove(client: &MemberClient, what: &str, id: u64) -> Answer {
-    client.call(what, async |client| settle(client.cluster_client().member_remove(id).await)).await
+    Box::pin(client.call(what, async |client| settle(client.cluster_client().member_remove(id).await))).await
 }
 
 fn settle<T>(answer: Result<T, Error>) -> Result<Result<(), Refusal>, Error> {

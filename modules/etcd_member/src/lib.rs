@@ -46,7 +46,7 @@ impl Module for EtcdMember {
 }
 
 async fn run(session: &Session, desired: &Desired, context: &Context) -> Result<Outcome, Failure> {
-    let led = leader::find(session).await?;
+    let led = Box::pin(leader::find(session)).await.map_err(|failure| unknown(failure, desired))?;
     is_meant(&led.view, desired)?;
     let before = led.view.clone();
     // All that would be refused on the way is refused before anything is done.
@@ -59,10 +59,20 @@ async fn run(session: &Session, desired: &Desired, context: &Context) -> Result<
         return Ok(report::outcome(&before, &after, desired, &actions));
     }
     let mut work = Work::new(session, desired);
-    match work.converge(led).await {
+    match Box::pin(work.converge(led)).await {
         Ok(after) => Ok(report::outcome(&before, &after, desired, &work.actions)),
         Err(failure) => Err(half_done(failure, &work.actions)),
     }
+}
+
+/// Where nobody tells who the members are, nothing can be done, nor is it known that nothing is to be done.
+fn unknown(failure: Failure, desired: &Desired) -> Failure {
+    let mut failure =
+        failure.context(format!("nothing was done about {}, for the members are unknown", desired.label()));
+    if failure.kind == ErrorKind::NoLeader {
+        failure.msg.push_str("; bring its members back first, then run it again");
+    }
+    failure
 }
 
 fn is_meant(view: &ClusterView, desired: &Desired) -> Result<(), Failure> {

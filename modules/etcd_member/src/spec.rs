@@ -58,13 +58,11 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         .default(Default::Bool(false)),
     ],
     fragments: &[&CONNECTION],
-    rules: &[
-        Rule::RequiredOneOf(&["name", "peer_urls", "id"]),
-        Rule::RequiredTogether(&["client_cert", "client_key"]),
-    ],
+    rules: &[Rule::RequiredTogether(&["client_cert", "client_key"])],
     check_mode: Support::Full,
     diff_mode: Support::Full,
     notes: &[
+        "At least one of O(name), O(peer_urls) and O(id) is required.",
         "O(endpoints) are members of the cluster other than the one that joins or leaves.",
         "One learner at a time: members join one after the other.",
     ],
