@@ -52,6 +52,14 @@ options:
       - "Compare the members' data: each one's hash of all keys at a common revision."
     type: bool
     default: false
+  usage:
+    description:
+      - >-
+        Tell who uses the cluster, by its leases and the names of its keys. Needs O(cluster) and, where the
+        cluster asks for a login, one as root. At most 100000 keys are looked at, without their values, and no
+        longer than O(timeout).
+    type: bool
+    default: false
 extends_documentation_fragment:
   - quorum.etcd.member
   - quorum.etcd.connection
@@ -123,8 +131,11 @@ etcd:
     cluster:
       description: >-
         The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
-        and sizes in bytes, C(local_member), and C(hashes) if asked for; null when it cannot be reached, or
-        was not to be looked at.
+        and sizes in bytes, C(local_member), and C(hashes) and C(usage) if asked for; null when it cannot be
+        reached, or was not to be looked at. C(usage) holds C(leases) (C(count), and a C(sample) of up to five
+        with C(id) and the seconds C(ttl) that each lasts), C(clients) such as V(Patroni cluster pg-main in
+        /service), the number of all C(keys), and C(complete), which is false when not all of them could be
+        looked at; it is null while there is no leader.
       type: dict
       returned: success
     cluster_error:
@@ -166,6 +177,10 @@ def main():
                 "default": True,
             },
             "hash": {
+                "type": "bool",
+                "default": False,
+            },
+            "usage": {
                 "type": "bool",
                 "default": False,
             },

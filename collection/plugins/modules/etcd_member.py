@@ -83,6 +83,7 @@ attributes:
   diff_mode:
     support: full
 notes:
+  - "At least one of O(name), O(peer_urls) and O(id) is required."
   - "O(endpoints) are members of the cluster other than the one that joins or leaves."
   - "One learner at a time: members join one after the other."
 author:
@@ -218,9 +219,6 @@ def main():
         },
         required_together=[
             ["client_cert", "client_key"],
-        ],
-        required_one_of=[
-            ["name", "peer_urls", "id"],
         ],
         supports_check_mode=True,
     )

@@ -23,8 +23,6 @@ pub(crate) struct Observed {
     pub(crate) cluster_error: Option<Value>,
     #[serde(default)]
     pub(crate) answering: Vec<String>,
-    /// Who uses the cluster, where that was asked.
-    pub(crate) usage: Option<Usage>,
 }
 
 /// Who uses a cluster.
@@ -68,6 +66,8 @@ pub(crate) struct Live {
     pub(crate) id: String,
     pub(crate) leader: Option<String>,
     pub(crate) members: Vec<LiveMember>,
+    /// Who uses it, where that was asked.
+    pub(crate) usage: Option<Usage>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

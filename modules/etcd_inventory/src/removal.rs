@@ -314,7 +314,7 @@ impl<'a> Case<'a> {
         if self.forced("in_use") {
             return None;
         }
-        let usage = self.seen.values().find_map(|seen| seen.usage.as_ref())?;
+        let usage = self.seen.values().find_map(|seen| seen.cluster.as_ref()?.usage.as_ref())?;
         let leases = usage.leases.count;
         let mut users = usage.clients.clone();
         if leases > 0 {

@@ -80,7 +80,7 @@ impl Scene {
         let leader = leader.filter(|_| self.has_quorum()).map(|index| format!("{:x}", index + 1));
         let members: Vec<Value> =
             self.members.iter().enumerate().filter(|(_, member)| member.listed).map(seat).collect();
-        json!({ "id": "c1", "leader": leader, "members": members })
+        json!({ "id": "c1", "leader": leader, "members": members, "usage": self.usage })
     }
 
     fn observed(&self, index: usize) -> Value {
@@ -92,7 +92,7 @@ impl Scene {
         };
         let cluster = if member.serves { self.view() } else { Value::Null };
         json!({ "version": "3.6.14", "data": data, "serving": member.serves, "cluster": cluster,
-                "cluster_error": if member.serves { Value::Null } else { json!({ "reason": "x" }) }, "usage": self.usage })
+                "cluster_error": if member.serves { Value::Null } else { json!({ "reason": "x" }) } })
     }
 
     fn judge(&self) -> Result<Outcome, Failure> {
