@@ -90,12 +90,13 @@ impl Module for EtcdInventory {
             (Some(clusters), Some(observed), _) => {
                 let verdict = safety::judge(&clusters, &observed, &params.outside, params.starts, &mut findings);
                 let safe = params.starts && !verdict.look_closer;
-                if safe {
+                if safe || verdict.cleans {
                     report(&findings, ErrorKind::Conflict)?;
                 }
                 findings.warnings.append(&mut findings.problems);
                 Outcome::new(false)
                     .with("safe_to_start", safe)
+                    .with("cleans", verdict.cleans)
                     .with("join_waves", verdict.join_waves())
                     .with("ask", verdict.ask)
                     .with("neighbours", verdict.neighbours)
@@ -121,7 +122,7 @@ impl Module for EtcdInventory {
                 findings
                     .problems
                     .extend(common_password(&params.passwords, &json!([clusters, hosts, inventory.hosts]).to_string()));
-                if params.removes {
+                if params.removes && !params.run_tags.iter().any(|tag| tag == "etcd_purge") {
                     findings.problems.extend(removal::safeguard(&inventory));
                 }
                 report(&findings, ErrorKind::InvalidOption)?;

@@ -44,6 +44,8 @@ pub(crate) struct Verdict {
     pub(crate) situations: BTreeMap<String, Situation>,
     /// Whether nothing can be said before the hosts have looked at their clusters.
     pub(crate) look_closer: bool,
+    /// Whether what is there is to be removed before anything else.
+    pub(crate) cleans: bool,
     /// Hosts outside of the run that are to be asked for their clusters, because those that join cannot look themselves.
     pub(crate) ask: Vec<String>,
     /// Members outside of the run whose files are to name those that join.
@@ -82,7 +84,11 @@ pub(crate) fn judge(
     let mut verdict = Verdict::default();
     for cluster in clusters.values() {
         let case = Case::new(cluster, observed, outside, findings);
-        if starts && !case.is_known() {
+        if starts && case.cleans() {
+            findings.problems.extend(case.partly_cleaned());
+            verdict.cleans = true;
+            verdict.look_closer = true;
+        } else if starts && !case.is_known() {
             verdict.look_closer = true;
             verdict.ask.extend(case.ask());
         } else {
@@ -189,6 +195,7 @@ impl<'a> Case<'a> {
         problems.extend(self.other_versions());
         problems.extend(self.foreign_data());
         problems.extend(self.several_learners());
+        problems.extend(self.kept(starts));
         match &self.live {
             Some(live) => problems.extend(self.fresh_beside_live(live)),
             // Without a running cluster, what the fresh hosts are for depends on the others being in order.
@@ -313,6 +320,49 @@ impl<'a> Case<'a> {
 
     fn founding_id(&self, member: &Member) -> u64 {
         etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
+    }
+
+    /// Whether `etcd_clean` is set to replace what is there.
+    fn cleans(&self) -> bool {
+        self.instances().any(|member| member.clean == Some(true) && !member.safeguard)
+    }
+
+    /// Hosts with something of a member on them.
+    fn instances(&self) -> impl Iterator<Item = &Member> {
+        let there = |seen: &Observed| seen.data.state != "absent" || seen.unit.active_state == "active";
+        self.members_seen().filter(move |(_, seen)| there(seen)).map(|(member, _)| member)
+    }
+
+    /// A cluster is replaced as a whole.
+    fn partly_cleaned(&self) -> Option<String> {
+        let out: Vec<&str> =
+            self.cluster.hosts.iter().map(String::as_str).filter(|host| !self.seen.contains_key(host)).collect();
+        (!out.is_empty()).then(|| {
+            format!(
+                "etcd_clean is true, which removes cluster {} and makes a new one, but {} is unreachable or left out by -l: run it for all its hosts, or leave etcd_clean unset",
+                self.cluster.name,
+                out.join(" and ")
+            )
+        })
+    }
+
+    /// What somebody wants to be neither kept nor replaced.
+    fn kept(&self, starts: bool) -> Option<String> {
+        let hosts: Vec<&str> =
+            self.instances().filter(|member| member.clean.is_some()).map(|member| member.host.as_str()).collect();
+        (starts && !hosts.is_empty()).then(|| {
+            let clean = self.instances().all(|member| member.clean == Some(true));
+            let (cause, remedy) = if clean {
+                ("etcd_clean is true and so is etcd_safeguard", "-e etcd_safeguard=false")
+            } else {
+                ("etcd_clean is false", "-e etcd_clean=true")
+            };
+            format!(
+                "{cause}, and there is an instance of cluster {} on {}: to keep it and bring it to its desired state, leave etcd_clean unset; to remove it and make a new one: {remedy}",
+                self.cluster.name,
+                hosts.join(", ")
+            )
+        })
     }
 
     /// Only one member at a time can learn, unless etcd is told otherwise.

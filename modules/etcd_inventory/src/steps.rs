@@ -48,8 +48,8 @@ impl Steps {
             conf: selected(&["etcd_conf", "etcd_config"]),
             env: selected(&["etcd_env", "etcd_config", "etcd_conf"]),
             auth: selected(&["etcd_auth"]),
-            leave: selected(&["etcd_leave"]),
-            data: selected(&["etcd_data"]),
+            leave: selected(&["etcd_leave", "etcd_clean", "etcd_purge"]),
+            data: selected(&["etcd_data", "etcd_clean", "etcd_purge"]),
             member: starts && selected(&["etcd_member"]),
             launch: starts && selected(&["etcd_launch"]),
         }

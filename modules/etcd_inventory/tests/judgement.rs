@@ -473,6 +473,41 @@ fn a_member_that_is_not_as_it_should_be_is_looked_at_closely() {
 }
 
 #[test]
+fn a_cluster_is_replaced_only_where_that_is_asked_for_and_not_guarded() {
+    let with = |variables: Value, play: &[&str]| {
+        let mut inventory = three();
+        for host in HOSTS {
+            inventory["hosts"][host].as_object_mut().unwrap().extend(variables.as_object().unwrap().clone());
+        }
+        inventory["play_hosts"] = json!(play);
+        let clusters = run(inventory)?.values["clusters"].clone();
+        let observed: serde_json::Map<String, Value> = play
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let mut seen = at_first(holder(index, true));
+                settle(&mut seen);
+                ((*host).to_owned(), seen)
+            })
+            .collect();
+        run(json!({ "clusters": clusters, "observed": observed, "starts": true }))
+    };
+    assert_eq!(with(json!({}), &HOSTS).unwrap().values["cleans"], false);
+    let cleaned = with(json!({ "etcd_clean": "yes" }), &HOSTS).unwrap();
+    assert_eq!((&cleaned.values["cleans"], &cleaned.values["safe_to_start"]), (&json!(true), &json!(false)));
+    refused(with(json!({ "etcd_clean": true }), &HOSTS[..2]), &["10.0.0.3 is unreachable or left out by -l"]);
+    refused(
+        with(json!({ "etcd_clean": true, "etcd_safeguard": true }), &HOSTS),
+        &["etcd_clean is true and so is etcd_safeguard", "on 10.0.0.1, 10.0.0.2, 10.0.0.3", "-e etcd_safeguard=false"],
+    );
+    refused(with(json!({ "etcd_clean": false }), &HOSTS), &["etcd_clean is false", "leave etcd_clean unset"]);
+    // Where there is nothing, there is nothing to ask.
+    let mut inventory = three();
+    inventory["hosts"][HOSTS[0]]["etcd_clean"] = json!(true);
+    assert!(judged(inventory, &HOSTS.map(|host| (host, fresh()))).is_ok());
+}
+
+#[test]
 fn who_serves_speaks_for_the_cluster() {
     let mut serving = holder(1, true);
     settle(&mut serving);
