@@ -130,6 +130,10 @@ impl<'a> Work<'a> {
         match answer {
             Ok(Ok(())) => Ok(Ok(())),
             Ok(Err(refusal)) => Ok(Err(Trouble::Refused(refusal, client.endpoint().to_owned()))),
+            // Leadership moved by itself.
+            Err(failure) if Refusal::of(&failure.msg) == Some(Refusal::NotLeader) => {
+                Ok(Err(Trouble::Refused(Refusal::NotLeader, client.endpoint().to_owned())))
+            }
             Err(failure) if is_lost(&failure) => Ok(Err(Trouble::Lost(failure))),
             Err(failure) => Err(failure),
         }
@@ -245,7 +249,7 @@ pub(crate) fn leaderless(view: &ClusterView) -> Failure {
     Failure::new(ErrorKind::NoLeader, msg)
 }
 
-fn behind(view: &ClusterView, id: u64, seconds: u64) -> Failure {
+pub(crate) fn behind(view: &ClusterView, id: u64, seconds: u64) -> Failure {
     let index = |id: u64| view.member(id).and_then(|member| member.status.as_ref()).map(|status| status.raft_index);
     let shown = |index: Option<u64>| index.map_or_else(|| "unknown".to_owned(), |index| index.to_string());
     let msg = format!(
