@@ -251,3 +251,19 @@ fn the_difference_is_the_list() {
         ["etcd-3 (3) votes already and goes on voting: etcd has no way back to a learner"]
     );
 }
+
+#[test]
+fn a_learner_that_is_behind_says_how_far() {
+    let mut members = three().members;
+    members.push(member(4, true, Health::Healthy, "3.6.16"));
+    let index = |member: &mut MemberView, index| member.status.as_mut().unwrap().raft_index = index;
+    index(&mut members[0], 4500);
+    index(&mut members[3], 12);
+    let failure = crate::apply::behind(&view(members, 0), 4, 55);
+    assert_eq!(failure.kind, ErrorKind::Timeout);
+    assert_eq!(
+        failure.msg,
+        "learner etcd-4 (4) is not in sync with its leader after 55 s: it has log entry 12 of 4500; it stays a learner and \
+         goes on catching up; run it again, with a longer timeout"
+    );
+}
