@@ -60,6 +60,7 @@ pub struct Params {
     ca_file: PathBuf,
     runtime_dir: PathBuf,
     force: bool,
+    kill: bool,
     predicted: Vec<predicted::Written>,
 }
 
