@@ -164,11 +164,10 @@ fn a_whole_cluster_needs_yes_where_nobody_can_stop_it() {
     for line in ["etcd-rm -i hosts.yml", "etcd-rm -i hosts.yml --cluster etcd", named] {
         stage.refuses(line, &["removing the whole cluster etcd counts down on a terminal", "--yes"]);
     }
-    for (line, words) in [
-        ("etcd-rm -i hosts.yml --check", " --check --diff"),
-        ("etcd-rm -i hosts.yml --yes", ""),
-        ("etcd-rm -i hosts.yml --cluster etcd --yes", " -l etcd"),
-    ] {
+    stage.refuses("etcd-rm -i hosts.yml --yes", &["--yes would not count down: name it as well, --cluster etcd"]);
+    for (line, words) in
+        [("etcd-rm -i hosts.yml --check", " --check --diff"), ("etcd-rm -i hosts.yml --cluster etcd --yes", " -l etcd")]
+    {
         let (code, out, err) = texts(&stage.run(line));
         assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
         assert!(out.contains("The WHOLE cluster etcd is removed, all 4 members"), "{out}");
