@@ -262,7 +262,8 @@ impl<'a> Case<'a> {
         findings.problems.extend(self.foreign_data(self.most_common_cluster()));
         match self.saved_from() {
             Ok(host) => {
-                removal.snapshots.extend(host.map(|host| Snapshot { cluster: self.cluster.name.clone(), host }))
+                let cluster = || self.cluster.name.clone();
+                removal.snapshots.extend(host.map(|host| Snapshot { cluster: cluster(), host }));
             }
             Err(problem) => findings.problems.push(problem),
         }
