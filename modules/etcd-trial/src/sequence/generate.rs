@@ -14,7 +14,8 @@ const KILLED_AFTER: std::ops::Range<u64> = 500..4500;
 pub fn sequence(seed: u64, start: &World) -> Vec<Step> {
     let mut sequence = Sequence { chance: Chance::new(seed), world: start.clone(), steps: Vec::new() };
     let length = 2 + sequence.below(2);
-    while sequence.steps.len() < length {
+    // Hosts that fail and come back are another campaign's, unless there is a run meanwhile.
+    while sequence.steps.len() < length || !sequence.steps.iter().any(|step| matches!(step, Step::Run(..))) {
         sequence.happen();
     }
     sequence.settle();

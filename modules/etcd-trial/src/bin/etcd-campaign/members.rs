@@ -10,6 +10,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Sequence after sequence, the first one from a cluster of these hosts and each further one from where the last one
 /// ended; the seed of each is one more than that of the one before.
@@ -17,7 +18,7 @@ pub(crate) fn run(campaign: &Campaign, from: &Hosts, sequences: u32, seed: u64) 
     let mut trial = Trial::new(campaign, from)?;
     for number in 0..sequences {
         let seed = seed.wrapping_add(number.into());
-        let start = trial.world.clone();
+        let (start, begun) = (trial.world.clone(), Instant::now());
         let steps = sequence(seed, &start);
         let told = trial.sequence(&steps).map_err(|failure| {
             let all: Vec<String> = steps.iter().map(Step::to_string).collect();
@@ -28,7 +29,8 @@ pub(crate) fn run(campaign: &Campaign, from: &Hosts, sequences: u32, seed: u64) 
                 all.join("; ")
             ))
         })?;
-        say(&format!("members {:>3}/{sequences}  seed {seed} from {start}: {told}", number + 1));
+        let seconds = begun.elapsed().as_secs();
+        say(&format!("members {:>3}/{sequences}  seed {seed} from {start}: {told}, {seconds} s", number + 1));
     }
     Ok(())
 }
