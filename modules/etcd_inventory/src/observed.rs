@@ -93,6 +93,15 @@ impl Observed {
         self.cluster.is_some() || self.cluster_error.is_some()
     }
 
+    /// Why the host does not know its cluster.
+    pub(crate) fn cluster_trouble(&self) -> Option<&str> {
+        match (&self.cluster, &self.cluster_error) {
+            (None, Some(error)) => error["reason"].as_str(),
+            (Some(live), _) if live.leader.is_none() => Some("its cluster has no leader"),
+            _ => None,
+        }
+    }
+
     /// Whether another version than the installed one is asked for.
     pub(crate) fn other_version(&self, wanted: Option<&str>) -> bool {
         let installed = self.version.as_deref();

@@ -385,8 +385,7 @@ impl<'a> Case<'a> {
     fn unseen(&self) -> String {
         let mut reasons: Vec<String> = Vec::new();
         for (host, seen) in self.outside.iter().chain(&self.seen) {
-            let reason = seen.cluster_error.as_ref().and_then(|error| error["reason"].as_str());
-            reasons.push(format!("{host}: {}", reason.unwrap_or("sees no leader")));
+            reasons.extend(seen.cluster_trouble().map(|reason| format!("{host}: {reason}")));
         }
         let reasons = if reasons.is_empty() { "no host answers".to_owned() } else { reasons.join("; ") };
         format!(

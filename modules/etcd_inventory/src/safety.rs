@@ -14,6 +14,8 @@ struct Case<'a> {
     cluster: &'a Cluster,
     seen: BTreeMap<&'a str, Observed>,
     live: Option<Live>,
+    /// Why members outside of the run do not know the cluster either.
+    reasons: Vec<String>,
     joining: Joining,
     /// The id that a cluster founded from the inventory as it stands has.
     founding: String,
@@ -132,6 +134,8 @@ impl<'a> Case<'a> {
         // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
         let views = seen.values().chain(others.values()).filter_map(|seen| seen.cluster.clone());
         let live = views.into_iter().find(|live| live.leader.is_some());
+        let reasons = others.iter().filter_map(|(host, seen)| Some(format!("{host}: {}", seen.cluster_trouble()?)));
+        let reasons = reasons.collect();
         let joining = live.as_ref().map(|live| Joining::of(cluster, &seen, live)).unwrap_or_default();
         let ids: Vec<u64> = cluster
             .members
@@ -139,7 +143,7 @@ impl<'a> Case<'a> {
             .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
             .collect();
         let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
-        Self { cluster, seen, live, joining, founding }
+        Self { cluster, seen, live, reasons, joining, founding }
     }
 
     /// Whether every host of the run serves as it is configured, or has looked at its cluster.
@@ -390,8 +394,10 @@ impl<'a> Case<'a> {
         }
         let names = fresh.iter().map(|member| member.host.as_str()).collect::<Vec<_>>().join(", ");
         if fresh.iter().any(|member| member.joins) {
+            let reasons =
+                if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons.join("; ")) };
             return vec![format!(
-                "{names}: etcd_init is existing, but no running cluster {} can be reached: bring its members up first, or leave etcd_init at new to make a cluster",
+                "{names}: etcd_init is existing, but no running cluster {} can be reached{reasons}: bring its members up first, or leave etcd_init at new to make a cluster",
                 self.cluster.name
             )];
         }
