@@ -245,12 +245,15 @@ impl<'a> Case<'a> {
             ));
             return;
         };
-        removal.leaving.extend(order.iter().filter_map(|id| roster.seat(*id)).map(|seat| Leaving {
+        // Each is judged anew when its turn comes; a member that is down is then no reason against it, if it goes too.
+        let down = |id: &u64| roster.seat(*id).is_some_and(|seat| seat.voter && !seat.serves());
+        let seats = order.iter().enumerate().filter_map(|(turn, id)| Some((turn, roster.seat(*id)?)));
+        removal.leaving.extend(seats.map(|(turn, seat)| Leaving {
             cluster: self.cluster.name.clone(),
             speaker: speaker.to_owned(),
             id: etcd_ops::hex(seat.id),
             label: seat.label.clone(),
-            forced,
+            forced: forced || order[turn + 1..].iter().any(down),
         }));
     }
 

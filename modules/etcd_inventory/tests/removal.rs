@@ -161,6 +161,15 @@ fn one_that_is_down_or_out_of_reach_leaves_too() {
     assert_eq!(removal["hosts"]["10.0.0.3"]["reachable"], false);
 }
 
+/// The first one leaves while the second one is still in the list, and down.
+#[test]
+fn two_that_are_down_leave_in_one_run() {
+    let down = |member: &mut Member| (member.serves, member.reachable) = (false, false);
+    let removal = Scene::new(5, &[2, 3, 4]).with(3, down).with(4, down).removal();
+    let forced: Vec<&Value> = removal["leaving"].as_array().unwrap().iter().map(|entry| &entry["forced"]).collect();
+    assert_eq!(forced, [true, false, false], "{removal}");
+}
+
 #[test]
 fn several_leave_in_the_order_that_keeps_the_quorum() {
     let removal = Scene::new(5, &[0, 3]).with(3, |member| member.serves = false).removal();
