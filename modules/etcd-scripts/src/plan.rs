@@ -215,6 +215,12 @@ fn runs(request: &Request, inventory: &Inventory, changes: &[Change], gone: Opti
         words.extend(request.options.words.iter().cloned());
         runs.push(Run { playbook, words });
     };
+    // First: a member that has left the inventory may be down, and in the way of the others.
+    if let Some(gone) = gone {
+        let members: Vec<String> = gone.addresses.iter().map(ToString::to_string).collect();
+        let variable = serde_json::json!({ "etcd_rm_members": members }).to_string();
+        add(Playbook::EtcdRemove, limit(gone.cluster.clone()).into_iter().chain(["-e".to_owned(), variable]).collect());
+    }
     match request.action {
         Action::Add => {
             let init = ["-e".to_owned(), "etcd_init=existing".to_owned()];
@@ -229,11 +235,6 @@ fn runs(request: &Request, inventory: &Inventory, changes: &[Change], gone: Opti
         }
         Action::Remove if !hosts.is_empty() => add(Playbook::EtcdRemove, limit(hosts.join(","))),
         Action::Remove => {}
-    }
-    if let Some(gone) = gone {
-        let members: Vec<String> = gone.addresses.iter().map(ToString::to_string).collect();
-        let variable = serde_json::json!({ "etcd_rm_members": members }).to_string();
-        add(Playbook::EtcdRemove, limit(gone.cluster.clone()).into_iter().chain(["-e".to_owned(), variable]).collect());
     }
     runs
 }

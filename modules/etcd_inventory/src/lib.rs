@@ -26,6 +26,7 @@ mod waves;
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Object, Outcome};
 use identity::{Cluster, Inventory};
+use safety::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -88,7 +89,16 @@ impl Module for EtcdInventory {
                 Outcome::new(false).with("removal", removal)
             }
             (Some(clusters), Some(observed), _) => {
-                let verdict = safety::judge(&clusters, &observed, &params.outside, params.starts, &mut findings);
+                let verdict = safety::judge(
+                    &clusters,
+                    &observed,
+                    &params.outside,
+                    Scope {
+                        starts: params.starts,
+                        makes_anew: Steps::of(&params.run_tags, &params.skip_tags).makes_anew,
+                    },
+                    &mut findings,
+                );
                 let safe = params.starts && !verdict.look_closer;
                 if safe || verdict.cleans {
                     report(&findings, ErrorKind::Conflict)?;

@@ -31,6 +31,8 @@ pub(crate) struct Usage {
     pub(crate) leases: Leases,
     /// In words, such as `Patroni cluster pg-main in /service`.
     pub(crate) clients: Vec<String>,
+    /// Whether all keys were looked at.
+    pub(crate) complete: bool,
 }
 
 /// Leases that have not expired.

@@ -67,6 +67,15 @@ impl Verdict {
     }
 }
 
+/// What the run is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    /// Whether it starts members.
+    pub(crate) starts: bool,
+    /// Whether it does all that it takes to make a cluster.
+    pub(crate) makes_anew: bool,
+}
+
 /// A member outside of the run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Neighbour {
@@ -80,14 +89,21 @@ pub(crate) fn judge(
     clusters: &BTreeMap<String, Cluster>,
     observed: &BTreeMap<String, Value>,
     outside: &BTreeMap<String, Value>,
-    starts: bool,
+    scope: Scope,
     findings: &mut Findings,
 ) -> Verdict {
+    let starts = scope.starts;
     let mut verdict = Verdict::default();
     for cluster in clusters.values() {
         let case = Case::new(cluster, observed, outside, findings);
         if starts && case.cleans() {
             findings.problems.extend(case.partly_cleaned());
+            findings.problems.extend((!scope.makes_anew).then(|| {
+                format!(
+                    "etcd_clean is true, which removes cluster {} and makes a new one, but the run's tags leave out some of what that takes: run it without tags, or leave etcd_clean unset",
+                    cluster.name
+                )
+            }));
             verdict.cleans = true;
             verdict.look_closer = true;
         } else if starts && !case.is_known() {
@@ -309,6 +325,15 @@ impl<'a> Case<'a> {
                 Some(known) if known.started => problems.push(format!(
                     "{host} is member {} ({}) of the running cluster {}, but its data directory {} is empty: its data is lost, and etcd would refuse to start; replace it: ./etcd-rm.yml -l {host}, then ./etcd.yml -l {host} -e etcd_init=existing",
                     known.name, known.id, self.cluster.name, self.data_dir(host)
+                )),
+                None if let Some(known) = live.named(member) => problems.push(format!(
+                    "{host} is {} in the inventory and has no data, but {} ({}) of cluster {} is a member at {} already: correct etcd_address, etcd_peer_port or etcd_seq; if it is what {host} was before, take it out first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
+                    member.peer_url,
+                    known.name,
+                    known.id,
+                    self.cluster.name,
+                    known.peer_urls.join(","),
+                    known.id,
                 )),
                 Some(_) | None if member.joins => {}
                 // A founding member whose start was cut short.

@@ -84,8 +84,8 @@ pub(crate) fn play_only(play: &Object, host: &str, variables: &Object, defaults:
     let mut problems = Vec::new();
     for name in play.keys() {
         let default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let inventory = text(variables, name).or_else(default);
-        let seen = text(play, name);
+        let inventory = plain(variables, name).or_else(default);
+        let seen = plain(play, name);
         if seen.is_some() && seen != inventory {
             problems.push(format!(
                 "{name} is {} for the play, and {} in the inventory of {host}: set it there, where all hosts see it, or with -e",
@@ -95,6 +95,12 @@ pub(crate) fn play_only(play: &Object, host: &str, variables: &Object, defaults:
         }
     }
     problems
+}
+
+/// A variable's value in one spelling: Ansible takes `yes` and `True` for the same.
+fn plain(variables: &Object, name: &str) -> Option<String> {
+    let yes = variables.get(name).filter(|value| !value.is_number()).and_then(ansible_protocol::boolean);
+    yes.map(|yes| yes.to_string()).or_else(|| text(variables, name))
 }
 
 /// A directory's full path, with `~` for the home directory of whoever runs Ansible.

@@ -284,6 +284,18 @@ fn new_hosts_join_one_after_the_other_with_the_members_there_will_be() {
 }
 
 #[test]
+fn a_name_that_a_member_elsewhere_has_is_not_given_again() {
+    let mut cluster = live([true; 3]);
+    cluster["members"].as_array_mut().unwrap().push(json!({ "id": "4", "name": "etcd-4", "started": true,
+                                                            "peer_urls": ["https://10.0.0.44:2380"] }));
+    let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
+    refused(
+        joined(five(json!({ "etcd_init": "existing" })), &observed, Some(cluster)),
+        &["etcd-4 (4) of cluster etcd is a member at https://10.0.0.44:2380", "etcd_rm_members\": [\"4\"]"],
+    );
+}
+
+#[test]
 fn without_a_running_cluster_nobody_joins() {
     let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
     refused(

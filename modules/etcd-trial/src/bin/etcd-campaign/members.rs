@@ -177,7 +177,7 @@ impl<'a> Trial<'a> {
             let mut words = line.split(' ');
             let (host, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             let alive = matches!(kind, "unit" | "process" | "member" | "cluster" | "authentication");
-            !matches!(kind, "revision" | "leader") && !(alive && restless.iter().any(|name| name == host))
+            !(matches!(kind, "revision" | "leader") || alive && restless.iter().any(|name| name == host))
         };
         Ok(text.lines().filter(stays).map(ToOwned::to_owned).collect())
     }
