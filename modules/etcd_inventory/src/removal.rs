@@ -265,7 +265,7 @@ impl<'a> Case<'a> {
         findings.problems.extend(self.foreign_data(self.most_common_cluster()));
         match self.saved_from() {
             Ok(host) => {
-                removal.snapshots.extend(host.map(|host| Snapshot { cluster: self.cluster.name.clone(), host }))
+                removal.snapshots.extend(host.map(|host| Snapshot { cluster: self.cluster.name.clone(), host }));
             }
             Err(problem) => findings.problems.push(problem),
         }
