@@ -131,7 +131,7 @@ impl Scene {
     }
 
     fn refused(&self, parts: &[&str]) {
-        let msg = self.judge().expect_err("it must be refused").msg;
+        let msg = self.judge().unwrap_err().msg;
         for part in parts {
             assert!(msg.contains(part), "{part:?} is not in: {msg}");
         }
