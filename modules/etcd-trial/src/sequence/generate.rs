@@ -1,7 +1,8 @@
 //! Sequences out of a seed.
 
+use super::refusal::Expected;
 use super::step::{Hosts, Run, Step};
-use super::world::{Disk, Expected, Host, Seat, World};
+use super::world::{Disk, Host, Seat, World};
 use crate::chance::Chance;
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ impl Campaign {
         loop {
             let views: Vec<Result<View>> = std::thread::scope(|scope| {
                 let asked: Vec<_> = hosts.iter().map(|host| scope.spawn(|| self.view(host))).collect();
-                let answers = asked.into_iter().map(|thread| thread.join());
+                let answers = asked.into_iter().map(std::thread::ScopedJoinHandle::join);
                 answers.map(|answer| answer.unwrap_or_else(|_| Err(anyhow::anyhow!("could not ask")))).collect()
             });
             let agrees = |view: &Result<View>| match (view, members) {
