@@ -135,6 +135,12 @@ impl Session {
         Self { login: login.map(Arc::new), token: TokenCell::default(), ..self.clone() }
     }
 
+    /// The same session in which nobody has logged in yet.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self { token: TokenCell::default(), ..self.clone() }
+    }
+
     /// The same session with another deadline.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {

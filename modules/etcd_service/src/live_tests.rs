@@ -225,6 +225,39 @@ fn started_means_that_the_member_serves() {
     }
 }
 
+/// A login that was given before a learner had started is not among what it gets from its leader.
+#[test]
+fn a_learner_is_told_of_a_new_login() {
+    for version in [Version::V3_6, Version::V3_7] {
+        let mut cluster = Cluster::start(version, 1, Options::auth("secret"));
+        // After a hundred changes, 3.6 and newer send a snapshot instead of the log.
+        for number in 0..120 {
+            cluster.etcdctl(&["put", "changed", &number.to_string()]);
+        }
+        let learner = cluster.spare("etcd-2");
+        cluster.etcdctl(&["member", "add", "etcd-2", "--learner", "--peer-urls", &learner.peer_url()]);
+        let founder = cluster.member(0).initial_cluster();
+        learner.configure("initial-cluster", &format!("{founder},{}", learner.initial_cluster()));
+        learner.configure("initial-cluster-state", "existing");
+        cluster.adopt(learner);
+        let params = params(&cluster, 1, &json!({ "login_user": "root", "login_password": "secret" }));
+        let asked = Cell::new(0);
+        let serving = block_on(async {
+            let session = Session::new(&params.connection)?;
+            let state = || {
+                asked.set(asked.get() + 1);
+                if asked.get() == 1 {
+                    cluster.member(1).spawn();
+                }
+                Ok(unit(cluster.member(1)))
+            };
+            wait::until_serving(&params, &session, None, &state).await
+        });
+        let (view, id) = serving.unwrap();
+        assert!(view.member(id).is_some_and(|member| member.is_learner && member.health.is_healthy()), "{version:?}");
+    }
+}
+
 #[test]
 fn a_member_that_serves_is_returned_and_nothing_is_done() {
     let cluster = Cluster::start(Version::V3_6, 3, Options::tls());

@@ -29,10 +29,11 @@ pub(crate) async fn until_serving(
     let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut session = session.clone();
     let mut seen = None;
     loop {
         poll.tick().await;
-        let trouble = match attempt(params, session, replaced, state).await {
+        let trouble = match attempt(params, &session, replaced, state).await {
             Ok(found) => return Ok(found),
             // An attempt that the deadline cut short says less than the one before.
             Err(failure) if Instant::now() >= session.deadline() => seen.take().unwrap_or(failure),
@@ -47,8 +48,17 @@ pub(crate) async fn until_serving(
         if Instant::now() >= session.deadline() {
             return Err(too_late(unit, &state.active_state, trouble));
         }
+        if wants_news(&trouble) {
+            session = session.afresh();
+        }
         seen = Some(trouble);
     }
+}
+
+/// Whether a learner does not know our login. It takes none itself, and one that was given before it joined is not among
+/// what it got: a new one, given by a voter, reaches it through its leader.
+fn wants_news(trouble: &Failure) -> bool {
+    trouble.msg.contains("rpc not supported for learner")
 }
 
 async fn attempt(
