@@ -4,6 +4,10 @@ use etcd_trial::report::Report;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the first write may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody who uses the cluster all the while.
 pub(crate) struct Writer {
@@ -32,6 +36,7 @@ impl Writer {
         };
         let endpoints = endpoints.map_or_else(|| variable("ETCDCTL_ENDPOINTS"), |given| Ok(given.to_owned()))?;
         let log = campaign.work.join("writer.log");
+        fs::write(&log, "")?;
         let program = std::env::current_exe()?.with_file_name("etcd-writer");
         let process = Command::new(program)
             .args(["--endpoints", &endpoints, "--user", &variable("ETCDCTL_USER")?])
@@ -43,10 +48,18 @@ impl Writer {
             .arg("--key")
             .arg(file("server.key")?)
             .arg("--log")
-            .arg(log)
+            .arg(&log)
             .stdout(Stdio::piped())
             .spawn()?;
-        Ok(Self { process })
+        let mut writer = Self { process };
+        // What happens before it is at work would keep nobody waiting.
+        let start = Instant::now();
+        while !fs::read_to_string(&log).unwrap_or_default().contains(" acknowledged") {
+            ensure!(writer.process.try_wait()?.is_none(), "the writer has ended before it wrote anything");
+            ensure!(start.elapsed() < PATIENCE, "the writer cannot write anything");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(writer)
     }
 
     /// What became of its writes.
