@@ -39,22 +39,26 @@ pub(crate) async fn carry_out(
     if context.check_mode {
         return Ok(());
     }
+    let state = |systemctl: &mut dyn FnMut(&[&str]) -> Result<String, Failure>| {
+        systemctl(&["show", name, "--property=ActiveState"]).map(|said| said.trim().replace("ActiveState=", ""))
+    };
     // First, so that it does not come back at the next boot whatever happens now.
     if plan.has(Step::Disable) {
         systemctl(&["disable", "--quiet", name])?;
     }
     if plan.has(Step::Stop) {
-        // Members that end together would each wait for another one to take over.
-        if params.kill {
-            systemctl(&["kill", "--signal=SIGKILL", name])?;
+        // Members that end together would each wait for another one to take over. One that was removed may have ended
+        // by itself since it was looked at, and then there is nothing to kill, nor perhaps a unit that is loaded.
+        if params.kill
+            && let Err(failure) = systemctl(&["kill", "--signal=SIGKILL", name])
+            && state(systemctl)? == "active"
+        {
+            return Err(failure);
         }
         systemctl(&["stop", name])?;
     }
     // It may also fail while it ends.
-    let failed = |systemctl: &mut dyn FnMut(&[&str]) -> Result<String, Failure>| {
-        systemctl(&["show", name, "--property=ActiveState"]).map(|state| state.trim() == "ActiveState=failed")
-    };
-    if params.force && !plan.steps.is_empty() && failed(systemctl)? {
+    if params.force && !plan.steps.is_empty() && state(systemctl)? == "failed" {
         systemctl(&["reset-failed", name])?;
     }
     Ok(())
@@ -64,6 +68,7 @@ pub(crate) async fn carry_out(
 mod tests {
     use super::*;
     use crate::State;
+    use ansible_protocol::ErrorKind;
     use etcd_ops::block_on;
     use proptest::prelude::*;
     use serde_json::json;
@@ -75,6 +80,7 @@ mod tests {
         unit: Unit,
         /// How it is once it is stopped.
         stopped: &'static str,
+        refuses_to_be_killed: bool,
         said: Vec<String>,
     }
 
@@ -88,12 +94,17 @@ mod tests {
                 main_pid: u32::from(active_state == "active"),
                 ..Unit::default()
             };
-            Self { unit, stopped, said: Vec::new() }
+            Self { unit, stopped, refuses_to_be_killed: false, said: Vec::new() }
         }
 
         fn systemctl(&mut self, arguments: &[&str]) -> Result<String, Failure> {
             self.said.push(arguments[0].to_owned());
             match arguments[0] {
+                "kill" if self.refuses_to_be_killed => {
+                    let msg =
+                        "systemctl kill etcd failed: Failed to kill unit etcd.service: Unit etcd.service not loaded.";
+                    return Err(Failure::new(ErrorKind::Io, msg));
+                }
                 "kill" => (self.unit.active_state, self.unit.main_pid) = ("failed".into(), 0),
                 "stop" if self.unit.active_state == "failed" => {}
                 "stop" => (self.unit.active_state, self.unit.main_pid) = (self.stopped.into(), 0),
@@ -107,6 +118,12 @@ mod tests {
 
         /// One call of the module for a host whose certificates are gone and whose cluster nobody can reach.
         fn stop(&mut self, check_mode: bool, kill: bool) -> Vec<Step> {
+            let unit = self.unit.clone();
+            self.stop_as_seen(unit, check_mode, kill).unwrap()
+        }
+
+        /// With what was seen of the unit before.
+        fn stop_as_seen(&mut self, unit: Unit, check_mode: bool, kill: bool) -> Result<Vec<Step>, Failure> {
             let params: Params = serde_json::from_value(json!({
                 "endpoints": ["https://192.0.2.1:2379"], "ca_cert": "/nonexistent", "timeout": 3600, "dial_timeout": 3600,
                 "name": "etcd", "state": "stopped", "restart_when": "needed", "enabled": false, "data_dir": "/nonexistent",
@@ -116,10 +133,9 @@ mod tests {
             .unwrap();
             assert_eq!(params.state, State::Stopped);
             let context = Context { check_mode, ..Context::default() };
-            let plan = Plan { steps: steps(false, true, &self.unit), unit: self.unit.clone(), pending: Vec::new() };
-            block_on(async { carry_out(&params, &plan, &context, &mut |words: &[&str]| self.systemctl(words)).await })
-                .unwrap();
-            plan.steps
+            let plan = Plan { steps: steps(false, true, &unit), unit, pending: Vec::new() };
+            block_on(async { carry_out(&params, &plan, &context, &mut |words: &[&str]| self.systemctl(words)).await })?;
+            Ok(plan.steps)
         }
     }
 
@@ -146,6 +162,17 @@ mod tests {
         fake.stop(false, true);
         assert_eq!(fake.said, ["disable", "kill", "stop", "show", "reset-failed"]);
         assert_eq!(fake.unit.active_state, "inactive");
+    }
+
+    #[test_case("inactive", true; "it has ended since")]
+    #[test_case("active", false; "it runs on")]
+    fn what_cannot_be_killed_has_to_have_ended(state: &str, accepted: bool) {
+        let seen = Fake::new("active", "enabled", "inactive").unit;
+        let mut fake = Fake::new(state, "enabled", "inactive");
+        fake.refuses_to_be_killed = true;
+        let outcome = fake.stop_as_seen(seen, false, true);
+        assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
+        assert_eq!(fake.said.contains(&"stop".to_owned()), accepted);
     }
 
     proptest! {
