@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use etcd_client::{Channel, Client, ConnectOptions, GetOptions};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint as Transport, Identity};
 
 /// How to get in.
@@ -22,10 +23,15 @@ pub struct Endpoint {
     url: String,
     access: Access,
     client: Option<Client>,
+    /// Goes on while others are asked: given up half-way, a login has cost the member as much, and is begun anew.
+    connecting: Option<JoinHandle<Result<Client>>>,
 }
 
 /// A member that does not take a connection in this time is left for the next one.
 const DIAL: Duration = Duration::from_millis(300);
+
+/// A login costs a member a tenth of a second of computing, and far more where there is none to spare.
+const LOGIN: Duration = Duration::from_secs(5);
 
 /// Keys read at once.
 const PAGE: i64 = 5000;
@@ -34,7 +40,7 @@ impl Endpoint {
     /// The member behind the URL.
     #[must_use]
     pub fn new(url: &str, access: &Access) -> Self {
-        Self { url: url.to_owned(), access: access.clone(), client: None }
+        Self { url: url.to_owned(), access: access.clone(), client: None, connecting: None }
     }
 
     /// Its URL.
@@ -89,20 +95,27 @@ impl Endpoint {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let mut transport = Transport::from_shared(self.url.clone())?;
-        if let Some(authority) = &self.access.authority {
-            let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
-            if let Some((certificate, key)) = &self.access.identity {
-                tls = tls.identity(Identity::from_pem(certificate, key));
-            }
-            transport = transport.tls_config(tls)?;
-        }
-        let channel =
-            tokio::time::timeout(DIAL, transport.connect()).await.context("does not take the connection")??;
-        let login = self.access.login.clone();
-        let options = login.map(|(user, password)| ConnectOptions::new().with_user(user, password));
-        let client = Client::from_channel(Channel::Tonic(channel), options).await?;
+        let (url, access) = (&self.url, &self.access);
+        let connecting = self.connecting.get_or_insert_with(|| tokio::spawn(connect(url.clone(), access.clone())));
+        let connected = connecting.await;
+        self.connecting = None;
+        let client = connected??;
         self.client = Some(client.clone());
         Ok(client)
     }
+}
+
+async fn connect(url: String, access: Access) -> Result<Client> {
+    let mut transport = Transport::from_shared(url)?;
+    if let Some(authority) = &access.authority {
+        let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));
+        if let Some((certificate, key)) = &access.identity {
+            tls = tls.identity(Identity::from_pem(certificate, key));
+        }
+        transport = transport.tls_config(tls)?;
+    }
+    let channel = tokio::time::timeout(DIAL, transport.connect()).await.context("does not take the connection")??;
+    let options = access.login.map(|(user, password)| ConnectOptions::new().with_user(user, password));
+    let client = tokio::time::timeout(LOGIN, Client::from_channel(Channel::Tonic(channel), options)).await;
+    Ok(client.context("does not log in")??)
 }

@@ -5,6 +5,8 @@
 
 /// Sequences out of a seed.
 pub mod generate;
+/// What a run does, or why it does not.
+pub mod refusal;
 /// What can happen.
 pub mod step;
 /// What there is, and what becomes of it.

@@ -1,6 +1,6 @@
 //! What may be removed, through the module's public interface: inventories and observations in, steps or refusals out.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, Outcome};
 use etcd_inventory::EtcdInventory;

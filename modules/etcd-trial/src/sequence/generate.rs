@@ -1,7 +1,8 @@
 //! Sequences out of a seed.
 
+use super::refusal::Expected;
 use super::step::{Hosts, Run, Step};
-use super::world::{Disk, Expected, Host, Seat, World};
+use super::world::{Disk, Host, Seat, World};
 use crate::chance::Chance;
 use std::time::Duration;
 
@@ -14,9 +15,12 @@ const KILLED_AFTER: std::ops::Range<u64> = 500..4500;
 pub fn sequence(seed: u64, start: &World) -> Vec<Step> {
     let mut sequence = Sequence { chance: Chance::new(seed), world: start.clone(), steps: Vec::new() };
     let length = 2 + sequence.below(2);
-    // Hosts that fail and come back are another campaign's, unless there is a run meanwhile.
-    while sequence.steps.len() < length || !sequence.steps.iter().any(|step| matches!(step, Step::Run(..))) {
+    while sequence.steps.len() < length {
         sequence.happen();
+    }
+    // Hosts that fail and come back are another campaign's, unless there is a run meanwhile.
+    while !sequence.steps.iter().any(|step| matches!(step, Step::Run(..))) {
+        if sequence.below(2) == 0 { sequence.add() } else { sequence.remove() }
     }
     sequence.settle();
     sequence.steps

@@ -1,8 +1,9 @@
 //! What the world says of itself, and sequences of any seed in any world.
 
 use super::generate::sequence;
+use super::refusal::{Expected, Refusal};
 use super::step::{Hosts, Run, Step};
-use super::world::{Disk, Expected, HOSTS, Refusal, World};
+use super::world::{Disk, HOSTS, World};
 use proptest::prelude::*;
 
 fn hosts(numbers: &[u8]) -> Hosts {

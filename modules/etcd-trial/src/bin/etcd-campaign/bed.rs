@@ -68,8 +68,8 @@ impl Campaign {
     }
 
     /// One fact a line about these hosts, or all: see molecule/shared/state.
-    pub(crate) fn facts(&self, hosts: &[&str]) -> Result<String> {
-        output(Command::new(self.root.join("molecule/shared/state")).arg(&self.bed).args(hosts))
+    pub(crate) fn facts(&self, options: &[&str], hosts: &[&str]) -> Result<String> {
+        output(Command::new(self.root.join("molecule/shared/state")).args(options).arg(&self.bed).args(hosts))
     }
 
     /// A run that nobody disturbs.

@@ -82,7 +82,7 @@ impl Campaign {
     }
 
     fn state(&self) -> Result<State> {
-        let text = self.facts(&[])?;
+        let text = self.facts(&[], &[])?;
         let facts = |kind: &str| -> Vec<String> {
             let of = |line: &str| line.split_once(' ')?.1.strip_prefix(kind).map(ToOwned::to_owned);
             text.lines().filter_map(of).collect()

@@ -4,8 +4,9 @@ use crate::{evidence, say, view};
 use anyhow::{Context, Result, ensure};
 use etcd_trial::report::Report;
 use etcd_trial::sequence::generate::sequence;
+use etcd_trial::sequence::refusal::{Expected, Refusal};
 use etcd_trial::sequence::step::{Hosts, Run, Step};
-use etcd_trial::sequence::world::{Expected, HOSTS, Refusal, Seat, World};
+use etcd_trial::sequence::world::{HOSTS, Seat, World};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,6 +41,12 @@ struct Host {
     name: String,
     address: String,
 }
+
+/// Hosts that are down are to be noticed soon: that is not what the time is for.
+const SSH: &str = "        ansible_timeout: 3
+        ansible_ssh_args: >-
+          -o ControlMaster=auto -o ControlPersist=10m -o ServerAliveInterval=1 -o ServerAliveCountMax=3
+";
 
 /// The hosts, and what ought to be true of them.
 struct Trial<'a> {
@@ -161,8 +168,8 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// What a refused run leaves alone: everything but the hosts that were to join, which may have been prepared. What
-    /// fails does so whether or not there is a run.
+    /// What a refused run leaves alone on the hosts, beside the members themselves: everything but the hosts that were to
+    /// join, which may have been prepared. What fails does so whether or not there is a run.
     fn facts(&self, run: &Run) -> Result<BTreeSet<String>> {
         let prepared = if matches!(run, Run::Remove(_)) { Hosts::new() } else { run.hosts() };
         let asked = self.world.hosts(etcd_trial::sequence::world::Host::is_reachable);
@@ -171,13 +178,12 @@ impl<'a> Trial<'a> {
             return Ok(BTreeSet::new());
         }
         let names: Vec<&str> = asked.iter().map(|host| self.host(*host).name.as_str()).collect();
-        let text = self.campaign.facts(&names)?;
+        let text = self.campaign.facts(&["--unasked"], &names)?;
         let restless = self.names(|host| !self.world.host(host).serves());
         let stays = |line: &&str| {
             let mut words = line.split(' ');
             let (host, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let alive = matches!(kind, "unit" | "process" | "member" | "cluster" | "authentication");
-            !(matches!(kind, "revision" | "leader") || alive && restless.iter().any(|name| name == host))
+            !matches!(kind, "unit" | "process") || !restless.iter().any(|name| name == host)
         };
         Ok(text.lines().filter(stays).map(ToOwned::to_owned).collect())
     }
@@ -236,6 +242,7 @@ impl<'a> Trial<'a> {
         world.list_for(run);
         let own = fs::read_to_string(self.campaign.directory()?.join("inventory.yml"))?;
         let (head, _) = own.split_once("      hosts:\n").context("the bed's inventory")?;
+        let head = format!("{head}{SSH}");
         let line = |host: u8| {
             let stays = world.host(host).seat == Some(Seat::Learner) && !run.hosts().contains(&host);
             let learns = stays || *run == Run::Learn(host);
