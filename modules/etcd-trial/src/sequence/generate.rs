@@ -85,7 +85,8 @@ impl Sequence {
         let Some(host) = self.one_of(&members) else { return };
         let step = if self.below(2) == 0 { Step::Wipe(host) } else { Step::Anew(host) };
         // What no later step could mend is not what this is about.
-        if !self.world.after(&step).can_recover() {
+        let after = self.world.after(&step);
+        if !after.can_recover() || !(after.has_quorum() || self.below(4) == 0) {
             return;
         }
         self.step(step);
