@@ -9,7 +9,8 @@ use serde_json::Value;
 /// The README with its tables brought up to date.
 pub(crate) fn text() -> Result<String> {
     let readme = read("README.md")?;
-    let readme = replace(&readme, "parameters", &parameters()?)?;
+    let readme = replace(&readme, "parameters", &parameters("etcd")?)?;
+    let readme = replace(&readme, "removal", &parameters("etcd_remove")?)?;
     replace(&readme, "modules", &modules())
 }
 
@@ -32,15 +33,16 @@ fn replace(readme: &str, name: &str, rows: &str) -> Result<String> {
     Ok(format!("{}{rows}{}", &readme[..start], &readme[end..]))
 }
 
-fn options() -> Result<Object> {
-    let specs = yaml("roles/etcd/meta/argument_specs.yml")?;
+fn options(role: &str) -> Result<Object> {
+    let file = format!("roles/{role}/meta/argument_specs.yml");
+    let specs = yaml(&file)?;
     let options =
         specs.get("argument_specs").and_then(|specs| specs.pointer("/main/options")).and_then(Value::as_object);
-    options.cloned().context("roles/etcd/meta/argument_specs.yml has no options")
+    options.cloned().with_context(|| format!("{file} has no options"))
 }
 
-fn parameters() -> Result<String> {
-    let rows = options()?.into_iter().map(|(name, option)| {
+fn parameters(role: &str) -> Result<String> {
+    let rows = options(role)?.into_iter().map(|(name, option)| {
         let default = match option.get("default") {
             None if option["required"] == Value::Bool(true) => "required".to_owned(),
             None => String::new(),
@@ -71,15 +73,17 @@ mod tests {
 
     #[test]
     fn argument_specs_and_defaults_agree() {
-        let defaults = yaml("roles/etcd/defaults/main.yml").unwrap();
-        let documented: Vec<(String, Value)> = options()
-            .unwrap()
-            .into_iter()
-            .filter_map(|(name, mut option)| Some((name, option.as_object_mut()?.remove("default")?)))
-            .collect();
-        for (name, default) in &documented {
-            assert_eq!(defaults.get(name), Some(default), "{name}");
+        for role in ["etcd", "etcd_remove"] {
+            let defaults = yaml(&format!("roles/{role}/defaults/main.yml")).unwrap();
+            let documented: Vec<(String, Value)> = options(role)
+                .unwrap()
+                .into_iter()
+                .filter_map(|(name, mut option)| Some((name, option.as_object_mut()?.remove("default")?)))
+                .collect();
+            for (name, default) in &documented {
+                assert_eq!(defaults.get(name), Some(default), "{name}");
+            }
+            assert_eq!(defaults.len(), documented.len(), "a default of role {role} is not documented");
         }
-        assert_eq!(defaults.len(), documented.len(), "a default is not documented");
     }
 }

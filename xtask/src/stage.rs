@@ -18,7 +18,8 @@ const PARTS: &[(&str, &str)] = &[
     ("README.md", "README.md"),
     ("CHANGELOG.rst", "CHANGELOG.rst"),
     ("LICENSES", "LICENSES"),
-    ("bin", "bin"),
+    // In a collection's bin, ansible-test takes everything for Python.
+    ("bin", "scripts"),
     ("collection", ""),
     ("roles", "roles"),
 ];

@@ -89,7 +89,9 @@ options:
     default: false
   removes:
     description:
-      - "Whether the run removes members: refused where C(etcd_safeguard) is true."
+      - >-
+        Whether the run removes members: refused where C(etcd_safeguard) is true, unless the tag C(etcd_purge)
+        is named.
     type: bool
     default: false
   removal:
@@ -152,6 +154,10 @@ situations:
     serves as configured, and C(joins) where it is to become a member of a running cluster: C(wave),
     C(starts), C(stale), C(initial_cluster).
   type: dict
+  returned: "O(observed) is given"
+cleans:
+  description: "Whether C(etcd_clean) asks for what is there to be removed first."
+  type: bool
   returned: "O(observed) is given"
 ask:
   description: "Hosts outside of the run that are to be asked for their clusters as well."

@@ -27,12 +27,14 @@ options:
       - >-
         V(present): announced, then awaited until it has started, and promoted once in sync. A learner that
         has not started when O(timeout) is over is taken out again.
+      - "V(withdrawn): taken out again if it is a learner that has never started; otherwise left as it is."
       - "V(absent): not in the member list."
     type: str
     default: present
     choices:
       - announced
       - present
+      - withdrawn
       - absent
   name:
     description:
@@ -153,7 +155,7 @@ def main():
             "state": {
                 "type": "str",
                 "default": "present",
-                "choices": ["announced", "present", "absent"],
+                "choices": ["announced", "present", "withdrawn", "absent"],
             },
             "name": {
                 "type": "str",

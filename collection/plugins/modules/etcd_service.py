@@ -58,6 +58,13 @@ options:
     type: list
     elements: dict
     default: []
+  kill:
+    description:
+      - >-
+        With V(stopped), end the process at once instead of letting it hand leadership over: for all members
+        of a cluster together.
+    type: bool
+    default: false
   force:
     description:
       - "Restart or stop even where the guard refuses."
@@ -144,6 +151,10 @@ def main():
                 "type": "list",
                 "elements": "dict",
                 "default": [],
+            },
+            "kill": {
+                "type": "bool",
+                "default": False,
             },
             "force": {
                 "type": "bool",

@@ -30,7 +30,12 @@ pub async fn find(session: &Session) -> Result<Led, Failure> {
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        let view = Box::pin(ClusterView::observe(session)).await?;
+        let view = match Box::pin(ClusterView::observe(session)).await {
+            Ok(view) => view,
+            // Without a leader nobody can log in, and then not even the list of yesterday is told.
+            Err(failure) if failure.kind == ErrorKind::NoLeader && Instant::now() < patience => continue,
+            Err(failure) => return Err(failure),
+        };
         let led = match view.leader {
             Some(_) => Box::pin(attempt(session, &view)).await,
             None => Ok(None),

@@ -6,6 +6,9 @@
 
 /// URLs and addresses, whatever their spelling.
 pub mod address;
+/// etcd's own judgement, as its source has it.
+#[cfg(test)]
+mod model;
 /// The order in which several members go.
 mod order;
 /// One change at a time.

@@ -125,7 +125,7 @@ fn changes(request: &Request, chosen: Chosen<'_>, problems: &mut Vec<String>) ->
     changes
 }
 
-/// Without addresses: all of the cluster that is named, or of the only one.
+/// Without addresses: all of the cluster that is named, or of the only one; which must be named where nothing is asked.
 fn whole_cluster(
     request: &Request,
     inventory: &Inventory,
@@ -137,6 +137,13 @@ fn whole_cluster(
         problems.push(format!(
             "the inventory has several clusters, {}: say which to remove with --cluster NAME",
             inventory.cluster_names()
+        ));
+    }
+    // A list of addresses may turn out empty in somebody's script.
+    if let (true, None, Some(cluster)) = (request.yes, &request.cluster, cluster) {
+        problems.push(format!(
+            "without addresses the whole cluster {0} is meant, and --yes would not count down: name it as well, --cluster {0}, or give the addresses of the members that are to go",
+            cluster.name
         ));
     }
     let whole = |cluster: &Cluster| Change {
@@ -208,6 +215,12 @@ fn runs(request: &Request, inventory: &Inventory, changes: &[Change], gone: Opti
         words.extend(request.options.words.iter().cloned());
         runs.push(Run { playbook, words });
     };
+    // First: a member that has left the inventory may be down, and in the way of the others.
+    if let Some(gone) = gone {
+        let members: Vec<String> = gone.addresses.iter().map(ToString::to_string).collect();
+        let variable = serde_json::json!({ "etcd_rm_members": members }).to_string();
+        add(Playbook::EtcdRemove, limit(gone.cluster.clone()).into_iter().chain(["-e".to_owned(), variable]).collect());
+    }
     match request.action {
         Action::Add => {
             let init = ["-e".to_owned(), "etcd_init=existing".to_owned()];
@@ -222,11 +235,6 @@ fn runs(request: &Request, inventory: &Inventory, changes: &[Change], gone: Opti
         }
         Action::Remove if !hosts.is_empty() => add(Playbook::EtcdRemove, limit(hosts.join(","))),
         Action::Remove => {}
-    }
-    if let Some(gone) = gone {
-        let members: Vec<String> = gone.addresses.iter().map(ToString::to_string).collect();
-        let variable = serde_json::json!({ "etcd_rm_members": members }).to_string();
-        add(Playbook::EtcdRemove, limit(gone.cluster.clone()).into_iter().chain(["-e".to_owned(), variable]).collect());
     }
     runs
 }

@@ -71,7 +71,7 @@ fn refused(json: &Value, request: &Request, parts: &[&str]) {
 #[test_case(&[], &["etcd-rm.yml "] ; "all")]
 #[test_case(&["10.10.10.14"], &[r#"etcd-rm.yml -l etcd -e {"etcd_rm_members":["10.10.10.14"]}"#] ; "gone")]
 #[test_case(&["FD00::0:9", "db-3", "10.10.10.14"],
-    &["etcd-rm.yml -l db-3", r#"etcd-rm.yml -l etcd -e {"etcd_rm_members":["fd00::9","10.10.10.14"]}"#] ; "both")]
+    &[r#"etcd-rm.yml -l etcd -e {"etcd_rm_members":["fd00::9","10.10.10.14"]}"#, "etcd-rm.yml -l db-3"] ; "both")]
 fn removing(targets: &[&str], wanted: &[&str]) {
     assert_eq!(lines(&one(), &request(Action::Remove, None, targets)), wanted);
 }

@@ -176,7 +176,7 @@ pub(crate) fn warning(plan: &Plan) -> String {
 /// Why the whole cluster is not removed where nobody can stop it.
 pub(crate) fn unattended(plan: &Plan) -> String {
     format!(
-        "removing the whole cluster {} counts down on a terminal, and there is none: if you mean it, give --yes",
+        "removing the whole cluster {} counts down on a terminal, and there is none: if you mean it, give --yes and --cluster",
         plan.whole_clusters().join(", ")
     )
 }

@@ -11,5 +11,7 @@ pub mod endpoint;
 pub mod process;
 /// What was written, what was acknowledged, and what is still there.
 pub mod report;
+/// Sequences of what happens to a cluster and its hosts.
+pub mod sequence;
 /// Writes numbered keys until told to stop.
 pub mod writer;

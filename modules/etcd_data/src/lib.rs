@@ -22,6 +22,7 @@ use crate::plan::{Asked, Plan, State};
 use crate::users::Guard;
 use ansible_protocol::{Context, Diff, ErrorKind, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::datadir::DataDir;
+use etcd_ops::membership::parse_id;
 use etcd_ops::{hex, systemd};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -75,8 +76,7 @@ impl Module for EtcdData {
 /// An id as etcdctl prints it.
 fn id(option: &str, text: Option<&str>) -> Result<Option<u64>, Failure> {
     let Some(text) = text.map(str::trim) else { return Ok(None) };
-    let parsed = u64::from_str_radix(text.trim_start_matches("0x"), 16);
-    parsed.map(Some).map_err(|_| {
+    parse_id(text).map(Some).ok_or_else(|| {
         let msg = format!("{option} must be an id in hexadecimal, as 8e9e05c52164694d, got \"{text}\"");
         Failure::invalid_option(msg)
     })

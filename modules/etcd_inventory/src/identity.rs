@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_CLUSTER: &str = "etcd";
 const DEFAULT_CLIENT_PORT: u16 = 2379;
 const DEFAULT_PEER_PORT: u16 = 2380;
-const DEFAULT_DATA_DIR: &str = "/data/etcd";
+pub(crate) const DEFAULT_DATA_DIR: &str = "/data/etcd";
 
 /// The inventory, as far as it concerns the run.
 #[derive(Debug, Default)]
@@ -52,6 +52,11 @@ pub(crate) struct Member {
     /// Whether its data is kept when it is removed, and whether a cluster it is in is saved before it is.
     pub(crate) keeps_data: bool,
     pub(crate) saves: bool,
+    /// Whether its packages are removed with it.
+    pub(crate) removes_packages: bool,
+    /// Whether what runs is to be replaced, or is to end the run; none where it is to be kept as it is.
+    pub(crate) clean: Option<bool>,
+    pub(crate) safeguard: bool,
     seq: u32,
 }
 
@@ -123,7 +128,6 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
         findings.problems.extend(outsiders(params, &name, hosts));
         for (host, variables) in hosts.iter().filter_map(|host| Some((host, params.hosts.get(host)?))) {
             findings.problems.extend(variables::problems(host, variables));
-            findings.warnings.extend(variables::warnings(host, variables));
         }
         findings.problems.extend(unlike(params, &name, hosts));
         let members: Vec<Member> = hosts.iter().filter_map(|host| member(params, &name, host, findings)).collect();
@@ -137,11 +141,19 @@ pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<
     let empty = Object::new();
     if let Some(host) = params.play_hosts.first() {
         let defaults = [
+            ("etcd_clean", String::new()),
             ("etcd_cluster", DEFAULT_CLUSTER.to_owned()),
             ("etcd_data", DEFAULT_DATA_DIR.to_owned()),
+            ("etcd_force", String::new()),
             ("etcd_init", "new".to_owned()),
+            ("etcd_learner", "false".to_owned()),
             ("etcd_peer_port", DEFAULT_PEER_PORT.to_string()),
             ("etcd_port", DEFAULT_CLIENT_PORT.to_string()),
+            ("etcd_rm_data", "true".to_owned()),
+            ("etcd_rm_pkg", "false".to_owned()),
+            ("etcd_rm_snapshot", "true".to_owned()),
+            ("etcd_rm_snapshot_dir", "/var/backups/etcd".to_owned()),
+            ("etcd_safeguard", "false".to_owned()),
         ];
         let of = params.hosts.get(host).unwrap_or(&empty);
         findings.problems.extend(variables::play_only(&params.play, host, of, &defaults));
@@ -219,6 +231,9 @@ fn member(params: &Inventory, cluster: &str, host: &str, findings: &mut Findings
         version: text(variables, "etcd_version"),
         forced: variables::forced(variables),
         keeps_data: says(variables, "etcd_rm_data") == Some(false),
+        clean: says(variables, "etcd_clean"),
+        safeguard: says(variables, "etcd_safeguard") == Some(true),
+        removes_packages: says(variables, "etcd_rm_pkg") == Some(true),
         saves: says(variables, "etcd_rm_snapshot") != Some(false),
         seq,
     })

@@ -2,6 +2,7 @@
 
 use crate::identity::{Cluster, Member};
 use crate::observed::{Live, LiveMember, Observed};
+use etcd_ops::membership::address;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,7 +95,12 @@ impl Live {
     }
 
     pub(crate) fn by_url(&self, peer_url: &str) -> Option<&LiveMember> {
-        self.members.iter().find(|known| known.urls().any(|url| url == peer_url))
+        self.members.iter().find(|known| known.urls().any(|url| address::same_url(url, peer_url)))
+    }
+
+    /// A member that has the name which another host is to have.
+    pub(crate) fn named(&self, member: &Member) -> Option<&LiveMember> {
+        self.members.iter().find(|known| known.name == member.name)
     }
 
     /// Whether the host's data is that of a learner.

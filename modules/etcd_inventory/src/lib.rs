@@ -26,6 +26,7 @@ mod waves;
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Object, Outcome};
 use identity::{Cluster, Inventory};
+use safety::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -88,14 +89,24 @@ impl Module for EtcdInventory {
                 Outcome::new(false).with("removal", removal)
             }
             (Some(clusters), Some(observed), _) => {
-                let verdict = safety::judge(&clusters, &observed, &params.outside, params.starts, &mut findings);
+                let verdict = safety::judge(
+                    &clusters,
+                    &observed,
+                    &params.outside,
+                    Scope {
+                        starts: params.starts,
+                        makes_anew: Steps::of(&params.run_tags, &params.skip_tags).makes_anew,
+                    },
+                    &mut findings,
+                );
                 let safe = params.starts && !verdict.look_closer;
-                if safe {
+                if safe || verdict.cleans {
                     report(&findings, ErrorKind::Conflict)?;
                 }
                 findings.warnings.append(&mut findings.problems);
                 Outcome::new(false)
                     .with("safe_to_start", safe)
+                    .with("cleans", verdict.cleans)
                     .with("join_waves", verdict.join_waves())
                     .with("ask", verdict.ask)
                     .with("neighbours", verdict.neighbours)
@@ -121,7 +132,7 @@ impl Module for EtcdInventory {
                 findings
                     .problems
                     .extend(common_password(&params.passwords, &json!([clusters, hosts, inventory.hosts]).to_string()));
-                if params.removes {
+                if params.removes && !params.run_tags.iter().any(|tag| tag == "etcd_purge") {
                     findings.problems.extend(removal::safeguard(&inventory));
                 }
                 report(&findings, ErrorKind::InvalidOption)?;

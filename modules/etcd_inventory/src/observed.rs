@@ -31,6 +31,8 @@ pub(crate) struct Usage {
     pub(crate) leases: Leases,
     /// In words, such as `Patroni cluster pg-main in /service`.
     pub(crate) clients: Vec<String>,
+    /// Whether all keys were looked at.
+    pub(crate) complete: bool,
 }
 
 /// Leases that have not expired.
@@ -91,6 +93,15 @@ impl Observed {
     /// Whether the host has looked at its cluster, and not only at itself.
     pub(crate) fn looked(&self) -> bool {
         self.cluster.is_some() || self.cluster_error.is_some()
+    }
+
+    /// Why the host does not know its cluster.
+    pub(crate) fn cluster_trouble(&self) -> Option<&str> {
+        match (&self.cluster, &self.cluster_error) {
+            (None, Some(error)) => error["reason"].as_str(),
+            (Some(live), _) if live.leader.is_none() => Some("its cluster has no leader"),
+            _ => None,
+        }
     }
 
     /// Whether another version than the installed one is asked for.

@@ -15,8 +15,7 @@ pub(crate) struct Request {
     /// The hosts of the run.
     hosts: Vec<String>,
     /// Members that are not in the inventory any more, by name, address or id; then the run's own hosts stay.
-    #[serde(default)]
-    members: Vec<String>,
+    members: Option<Vec<String>>,
     /// Whether members leave their cluster, and whether data is deleted.
     leave: bool,
     data: bool,
@@ -75,6 +74,12 @@ struct Going {
     reachable: bool,
     /// Whether, once all members have left that are to, nothing of it is part of a cluster that goes on.
     gone: bool,
+    /// Whether its cluster ends with it.
+    ends: bool,
+    /// What is done to it then.
+    cleans: bool,
+    deletes_data: bool,
+    removes_packages: bool,
     /// Whose data it holds.
     member_id: Option<String>,
     cluster_id: Option<String>,
@@ -120,8 +125,8 @@ pub(crate) fn judge(
     let mut removal = Removal::default();
     for cluster in clusters.values() {
         let case = Case::new(cluster, request, observed, outside, findings);
-        if !request.members.is_empty() {
-            case.take_out_named(&mut removal, findings);
+        if let Some(members) = &request.members {
+            case.take_out_named(members, &mut removal, findings);
         } else if case.going().count() == cluster.members.len() {
             case.end(&mut removal, findings);
         } else {
@@ -160,7 +165,8 @@ impl<'a> Case<'a> {
     }
 
     fn seat(&self, member: &Member) -> Option<&Seat> {
-        let id = self.seen.get(member.host.as_str()).and_then(|seen| seen.data.member_id.as_deref());
+        let seen = self.seen.get(member.host.as_str()).or_else(|| self.outside.get(member.host.as_str()));
+        let id = seen.and_then(|seen| seen.data.member_id.as_deref());
         self.roster.as_ref()?.seats.iter().find(|seat| {
             seat.peer_urls.iter().any(|url| address::same_url(url, &member.peer_url))
                 || id.is_some_and(|id| id == etcd_ops::hex(seat.id))
@@ -177,13 +183,19 @@ impl<'a> Case<'a> {
     }
 
     /// Who has left the inventory already.
-    fn take_out_named(&self, removal: &mut Removal, findings: &mut Findings) {
+    fn take_out_named(&self, members: &[String], removal: &mut Removal, findings: &mut Findings) {
+        if members.is_empty() {
+            findings.problems.push(
+                "etcd_rm_members is an empty list: name the members to take out, or leave it unset to remove the hosts of the run".into(),
+            );
+            return;
+        }
         let Some(roster) = &self.roster else {
             findings.problems.push(self.unseen());
             return;
         };
         let mut ids = Vec::new();
-        for name in &self.request.members {
+        for name in members {
             match roster.find(name) {
                 Err(failure) => findings.problems.push(failure.msg),
                 Ok(None) => findings.warnings.push(format!(
@@ -214,6 +226,7 @@ impl<'a> Case<'a> {
             return;
         };
         let ids: Vec<u64> = self.going().filter_map(|member| Some(self.seat(member)?.id)).collect();
+        findings.problems.extend(self.going().filter_map(|member| self.elsewhere(member, roster)));
         findings.problems.extend(self.foreign_data(self.view.and_then(|view| view["id"].as_str())));
         let left = |member: &Member| self.request.leave || self.seat(member).is_none();
         if self.request.data {
@@ -223,7 +236,22 @@ impl<'a> Case<'a> {
             }));
         }
         self.leave(roster, &ids, removal, findings);
-        removal.hosts.extend(self.going().map(|member| (member.host.clone(), self.host(member, left(member)))));
+        removal.hosts.extend(self.going().map(|member| (member.host.clone(), self.host(member, left(member), false))));
+    }
+
+    /// A member of the same name at another address: is it this one, or is there another?
+    fn elsewhere(&self, member: &Member, roster: &Roster) -> Option<String> {
+        let other =
+            roster.seats.iter().find(|seat| seat.name == member.name).filter(|_| self.seat(member).is_none())?;
+        let id = etcd_ops::hex(other.id);
+        Some(format!(
+            "{} is {} in the inventory, but member {} of cluster {} is at {}: correct etcd_address or etcd_peer_port; if it is that one that is to go: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{id}\"]}}'",
+            member.host,
+            member.peer_url,
+            other.label,
+            self.cluster.name,
+            other.peer_urls.join(","),
+        ))
     }
 
     fn leave(&self, roster: &Roster, ids: &[u64], removal: &mut Removal, findings: &mut Findings) {
@@ -245,12 +273,15 @@ impl<'a> Case<'a> {
             ));
             return;
         };
-        removal.leaving.extend(order.iter().filter_map(|id| roster.seat(*id)).map(|seat| Leaving {
+        // Each is judged anew when its turn comes; a member that is down is then no reason against it, if it goes too.
+        let down = |id: &u64| roster.seat(*id).is_some_and(|seat| seat.voter && !seat.serves());
+        let seats = order.iter().enumerate().filter_map(|(turn, id)| Some((turn, roster.seat(*id)?)));
+        removal.leaving.extend(seats.map(|(turn, seat)| Leaving {
             cluster: self.cluster.name.clone(),
             speaker: speaker.to_owned(),
             id: etcd_ops::hex(seat.id),
             label: seat.label.clone(),
-            forced,
+            forced: forced || order[turn + 1..].iter().any(down),
         }));
     }
 
@@ -262,18 +293,24 @@ impl<'a> Case<'a> {
         findings.problems.extend(self.foreign_data(self.most_common_cluster()));
         match self.saved_from() {
             Ok(host) => {
-                removal.snapshots.extend(host.map(|host| Snapshot { cluster: self.cluster.name.clone(), host }))
+                let cluster = || self.cluster.name.clone();
+                removal.snapshots.extend(host.map(|host| Snapshot { cluster: cluster(), host }));
             }
             Err(problem) => findings.problems.push(problem),
         }
-        removal.hosts.extend(self.going().map(|member| (member.host.clone(), self.host(member, true))));
+        removal.hosts.extend(self.going().map(|member| (member.host.clone(), self.host(member, true, true))));
     }
 
-    fn host(&self, member: &Member, gone: bool) -> Going {
+    fn host(&self, member: &Member, gone: bool, ends: bool) -> Going {
         let seen = self.seen.get(member.host.as_str());
+        let cleans = gone && seen.is_some() && self.request.data;
         Going {
             reachable: seen.is_some(),
             gone,
+            ends,
+            cleans,
+            deletes_data: cleans && !member.keeps_data,
+            removes_packages: gone && seen.is_some() && member.removes_packages,
             member_id: seen.and_then(|seen| seen.data.member_id.clone()),
             cluster_id: seen.and_then(|seen| seen.data.cluster_id.clone()),
         }
@@ -314,19 +351,28 @@ impl<'a> Case<'a> {
         if self.forced("in_use") {
             return None;
         }
-        let usage = self.seen.values().find_map(|seen| seen.cluster.as_ref()?.usage.as_ref())?;
+        let name = &self.cluster.name;
+        let Some(usage) = self.seen.values().find_map(|seen| seen.cluster.as_ref()?.usage.as_ref()) else {
+            // What does not run is used by nobody; what runs may be.
+            let (host, seen) = self.seen.iter().find(|(_, seen)| seen.unit.active_state == "active")?;
+            let reason = seen.cluster_trouble().unwrap_or("it does not say");
+            return Some(format!(
+                "etcd runs on {host}, and it cannot be told who uses cluster {name} ({reason}): correct that, or stop it first; to remove it all the same: -e etcd_force=in_use"
+            ));
+        };
         let leases = usage.leases.count;
         let mut users = usage.clients.clone();
         if leases > 0 {
             users.push(format!("{leases} live lease{}", if leases == 1 { "" } else { "s" }));
         }
-        (!users.is_empty()).then(|| {
-            format!(
-                "cluster {} is in use, by {}: stop what uses it first; to remove it all the same: -e etcd_force=in_use",
-                self.cluster.name,
-                users.join(", ")
-            )
-        })
+        let cause = match (users.is_empty(), usage.complete) {
+            (true, true) => return None,
+            (true, false) => "has so many keys that not all could be looked at for who uses it".to_owned(),
+            (false, _) => format!("is in use, by {}", users.join(", ")),
+        };
+        Some(format!(
+            "cluster {name} {cause}: stop what uses it first; to remove it all the same: -e etcd_force=in_use"
+        ))
     }
 
     /// Where the last snapshot is taken: on the leader's host, or on any other that serves.
@@ -344,7 +390,7 @@ impl<'a> Case<'a> {
         let host = self.going().filter(serves).max_by_key(|member| leads(member));
         host.map(|member| Some(member.host.clone())).ok_or_else(|| {
             format!(
-                "no member of cluster {} serves, so its last snapshot cannot be taken: start it first (./etcd.yml); to remove it without one: -e etcd_rm_snapshot=false",
+                "no member of cluster {} serves, so its last snapshot cannot be taken: start it first (./etcd.yml); to remove it without one, or where an interrupted run has taken it already: -e etcd_rm_snapshot=false",
                 self.cluster.name
             )
         })
@@ -384,8 +430,7 @@ impl<'a> Case<'a> {
     fn unseen(&self) -> String {
         let mut reasons: Vec<String> = Vec::new();
         for (host, seen) in self.outside.iter().chain(&self.seen) {
-            let reason = seen.cluster_error.as_ref().and_then(|error| error["reason"].as_str());
-            reasons.push(format!("{host}: {}", reason.unwrap_or("sees no leader")));
+            reasons.extend(seen.cluster_trouble().map(|reason| format!("{host}: {reason}")));
         }
         let reasons = if reasons.is_empty() { "no host answers".to_owned() } else { reasons.join("; ") };
         format!(

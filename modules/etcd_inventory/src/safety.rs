@@ -14,6 +14,8 @@ struct Case<'a> {
     cluster: &'a Cluster,
     seen: BTreeMap<&'a str, Observed>,
     live: Option<Live>,
+    /// Why members outside of the run do not know the cluster either.
+    reasons: Vec<String>,
     joining: Joining,
     /// The id that a cluster founded from the inventory as it stands has.
     founding: String,
@@ -44,6 +46,8 @@ pub(crate) struct Verdict {
     pub(crate) situations: BTreeMap<String, Situation>,
     /// Whether nothing can be said before the hosts have looked at their clusters.
     pub(crate) look_closer: bool,
+    /// Whether what is there is to be removed before anything else.
+    pub(crate) cleans: bool,
     /// Hosts outside of the run that are to be asked for their clusters, because those that join cannot look themselves.
     pub(crate) ask: Vec<String>,
     /// Members outside of the run whose files are to name those that join.
@@ -63,6 +67,15 @@ impl Verdict {
     }
 }
 
+/// What the run is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    /// Whether it starts members.
+    pub(crate) starts: bool,
+    /// Whether it does all that it takes to make a cluster.
+    pub(crate) makes_anew: bool,
+}
+
 /// A member outside of the run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Neighbour {
@@ -76,13 +89,24 @@ pub(crate) fn judge(
     clusters: &BTreeMap<String, Cluster>,
     observed: &BTreeMap<String, Value>,
     outside: &BTreeMap<String, Value>,
-    starts: bool,
+    scope: Scope,
     findings: &mut Findings,
 ) -> Verdict {
+    let starts = scope.starts;
     let mut verdict = Verdict::default();
     for cluster in clusters.values() {
         let case = Case::new(cluster, observed, outside, findings);
-        if starts && !case.is_known() {
+        if starts && case.cleans() {
+            findings.problems.extend(case.partly_cleaned());
+            findings.problems.extend((!scope.makes_anew).then(|| {
+                format!(
+                    "etcd_clean is true, which removes cluster {} and makes a new one, but the run's tags leave out some of what that takes: run it without tags, or leave etcd_clean unset",
+                    cluster.name
+                )
+            }));
+            verdict.cleans = true;
+            verdict.look_closer = true;
+        } else if starts && !case.is_known() {
             verdict.look_closer = true;
             verdict.ask.extend(case.ask());
         } else {
@@ -126,6 +150,8 @@ impl<'a> Case<'a> {
         // The view of whoever sees a leader counts; a member cut off from its cluster may know an old list.
         let views = seen.values().chain(others.values()).filter_map(|seen| seen.cluster.clone());
         let live = views.into_iter().find(|live| live.leader.is_some());
+        let reasons = others.iter().filter_map(|(host, seen)| Some(format!("{host}: {}", seen.cluster_trouble()?)));
+        let reasons = reasons.collect();
         let joining = live.as_ref().map(|live| Joining::of(cluster, &seen, live)).unwrap_or_default();
         let ids: Vec<u64> = cluster
             .members
@@ -133,7 +159,7 @@ impl<'a> Case<'a> {
             .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
             .collect();
         let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
-        Self { cluster, seen, live, joining, founding }
+        Self { cluster, seen, live, reasons, joining, founding }
     }
 
     /// Whether every host of the run serves as it is configured, or has looked at its cluster.
@@ -189,6 +215,7 @@ impl<'a> Case<'a> {
         problems.extend(self.other_versions());
         problems.extend(self.foreign_data());
         problems.extend(self.several_learners());
+        problems.extend(self.kept(starts));
         match &self.live {
             Some(live) => problems.extend(self.fresh_beside_live(live)),
             // Without a running cluster, what the fresh hosts are for depends on the others being in order.
@@ -299,6 +326,15 @@ impl<'a> Case<'a> {
                     "{host} is member {} ({}) of the running cluster {}, but its data directory {} is empty: its data is lost, and etcd would refuse to start; replace it: ./etcd-rm.yml -l {host}, then ./etcd.yml -l {host} -e etcd_init=existing",
                     known.name, known.id, self.cluster.name, self.data_dir(host)
                 )),
+                None if let Some(known) = live.named(member) => problems.push(format!(
+                    "{host} is {} in the inventory and has no data, but {} ({}) of cluster {} is a member at {} already: correct etcd_address, etcd_peer_port or etcd_seq; if it is what {host} was before, take it out first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
+                    member.peer_url,
+                    known.name,
+                    known.id,
+                    self.cluster.name,
+                    known.peer_urls.join(","),
+                    known.id,
+                )),
                 Some(_) | None if member.joins => {}
                 // A founding member whose start was cut short.
                 Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) => {}
@@ -313,6 +349,49 @@ impl<'a> Case<'a> {
 
     fn founding_id(&self, member: &Member) -> u64 {
         etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
+    }
+
+    /// Whether `etcd_clean` is set to replace what is there.
+    fn cleans(&self) -> bool {
+        self.instances().any(|member| member.clean == Some(true) && !member.safeguard)
+    }
+
+    /// Hosts with something of a member on them.
+    fn instances(&self) -> impl Iterator<Item = &Member> {
+        let there = |seen: &Observed| seen.data.state != "absent" || seen.unit.active_state == "active";
+        self.members_seen().filter(move |(_, seen)| there(seen)).map(|(member, _)| member)
+    }
+
+    /// A cluster is replaced as a whole.
+    fn partly_cleaned(&self) -> Option<String> {
+        let out: Vec<&str> =
+            self.cluster.hosts.iter().map(String::as_str).filter(|host| !self.seen.contains_key(host)).collect();
+        (!out.is_empty()).then(|| {
+            format!(
+                "etcd_clean is true, which removes cluster {} and makes a new one, but {} is unreachable or left out by -l: run it for all its hosts, or leave etcd_clean unset",
+                self.cluster.name,
+                out.join(" and ")
+            )
+        })
+    }
+
+    /// What somebody wants to be neither kept nor replaced.
+    fn kept(&self, starts: bool) -> Option<String> {
+        let hosts: Vec<&str> =
+            self.instances().filter(|member| member.clean.is_some()).map(|member| member.host.as_str()).collect();
+        (starts && !hosts.is_empty()).then(|| {
+            let clean = self.instances().all(|member| member.clean == Some(true));
+            let (cause, remedy) = if clean {
+                ("etcd_clean is true and so is etcd_safeguard", "-e etcd_safeguard=false")
+            } else {
+                ("etcd_clean is false", "-e etcd_clean=true")
+            };
+            format!(
+                "{cause}, and there is an instance of cluster {} on {}: to keep it and bring it to its desired state, leave etcd_clean unset; to remove it and make a new one: {remedy}",
+                self.cluster.name,
+                hosts.join(", ")
+            )
+        })
     }
 
     /// Only one member at a time can learn, unless etcd is told otherwise.
@@ -340,8 +419,10 @@ impl<'a> Case<'a> {
         }
         let names = fresh.iter().map(|member| member.host.as_str()).collect::<Vec<_>>().join(", ");
         if fresh.iter().any(|member| member.joins) {
+            let reasons =
+                if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons.join("; ")) };
             return vec![format!(
-                "{names}: etcd_init is existing, but no running cluster {} can be reached: bring its members up first, or leave etcd_init at new to make a cluster",
+                "{names}: etcd_init is existing, but no running cluster {} can be reached{reasons}: bring its members up first, or leave etcd_init at new to make a cluster",
                 self.cluster.name
             )];
         }

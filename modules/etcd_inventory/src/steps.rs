@@ -15,6 +15,8 @@ pub(crate) struct Steps {
     pub(crate) auth: bool,
     /// Join the running cluster.
     pub(crate) member: bool,
+    /// All that it takes to make a cluster.
+    pub(crate) makes_anew: bool,
     /// Let members leave, and delete their data.
     pub(crate) leave: bool,
     pub(crate) data: bool,
@@ -48,8 +50,11 @@ impl Steps {
             conf: selected(&["etcd_conf", "etcd_config"]),
             env: selected(&["etcd_env", "etcd_config", "etcd_conf"]),
             auth: selected(&["etcd_auth"]),
-            leave: selected(&["etcd_leave"]),
-            data: selected(&["etcd_data"]),
+            makes_anew: ["etcd_install", "etcd_dir", "etcd_conf", "etcd_cert", "etcd_launch", "etcd_auth"]
+                .iter()
+                .all(|tag| selected(&[tag])),
+            leave: selected(&["etcd_leave", "etcd_clean", "etcd_purge"]),
+            data: selected(&["etcd_data", "etcd_clean", "etcd_purge"]),
             member: starts && selected(&["etcd_member"]),
             launch: starts && selected(&["etcd_launch"]),
         }

@@ -1,6 +1,6 @@
 //! The role's variables on one host, as far as a mistake in them can be told before anything is changed anywhere.
 
-use crate::identity::text;
+use crate::identity::{DEFAULT_DATA_DIR, text};
 use ansible_protocol::{Object, nearest};
 use etcd_ops::catalogue::{self, Severity};
 use serde_json::Value;
@@ -28,6 +28,7 @@ const FORCES: &[&str] = &["restart", "foreign_ca", "remove", "in_use", "unreacha
 const VARIABLES: &[(&str, Wanted)] = &[
     ("etcd_cert_renew_before", Wanted::Number(0)),
     ("etcd_cert_validity", Wanted::Number(1)),
+    ("etcd_clean", Wanted::Bool),
     ("etcd_data", Wanted::Path),
     ("etcd_election_timeout", Wanted::Number(1)),
     ("etcd_force", Wanted::Words(FORCES)),
@@ -65,25 +66,17 @@ pub(crate) fn forced(variables: &Object) -> Vec<String> {
     text(variables, "etcd_force").iter().flat_map(|text| words(text)).map(ToOwned::to_owned).collect()
 }
 
-/// Variables of related roles that somebody may rely on.
-const WITHOUT_EFFECT: &[&str] = &["etcd_clean"];
-
 /// What is wrong with a host's variables.
 pub(crate) fn problems(host: &str, variables: &Object) -> Vec<String> {
     let mut problems: Vec<String> =
         VARIABLES.iter().filter_map(|(name, wanted)| wanted.problem(host, name, variables)).collect();
     problems.extend(life(host, variables));
     problems.extend(archive(host, variables));
+    problems.extend(snapshot_dir(host, variables));
     problems.extend(config(host, variables));
     let not_lists = variables.get("not_lists").and_then(Value::as_array).into_iter().flatten();
     problems.extend(not_lists.filter_map(Value::as_str).map(|name| format!("{name} of {host} is not a list")));
     problems
-}
-
-/// What somebody set in vain.
-pub(crate) fn warnings(host: &str, variables: &Object) -> Vec<String> {
-    let set = WITHOUT_EFFECT.iter().filter(|name| variables.contains_key(**name));
-    set.map(|name| format!("{name} of {host} has no effect in this release")).collect()
 }
 
 /// Variables that the play sets for its own tasks only, while the inventory, which is what names the members, has others.
@@ -91,8 +84,8 @@ pub(crate) fn play_only(play: &Object, host: &str, variables: &Object, defaults:
     let mut problems = Vec::new();
     for name in play.keys() {
         let default = || defaults.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let inventory = text(variables, name).or_else(default);
-        let seen = text(play, name);
+        let inventory = plain(variables, name).or_else(default);
+        let seen = plain(play, name);
         if seen.is_some() && seen != inventory {
             problems.push(format!(
                 "{name} is {} for the play, and {} in the inventory of {host}: set it there, where all hosts see it, or with -e",
@@ -102,6 +95,12 @@ pub(crate) fn play_only(play: &Object, host: &str, variables: &Object, defaults:
         }
     }
     problems
+}
+
+/// A variable's value in one spelling: Ansible takes `yes` and `True` for the same.
+fn plain(variables: &Object, name: &str) -> Option<String> {
+    let yes = variables.get(name).filter(|value| !value.is_number()).and_then(ansible_protocol::boolean);
+    yes.map(|yes| yes.to_string()).or_else(|| text(variables, name))
 }
 
 /// A directory's full path, with `~` for the home directory of whoever runs Ansible.
@@ -163,6 +162,15 @@ fn life(host: &str, variables: &Object) -> Option<String> {
     })
 }
 
+/// What is to outlast the data is not kept inside of it.
+fn snapshot_dir(host: &str, variables: &Object) -> Option<String> {
+    let dir = text(variables, "etcd_rm_snapshot_dir")?;
+    let data = text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    Path::new(&dir).starts_with(&data).then(|| {
+        format!("etcd_rm_snapshot_dir of {host} is {dir}, inside of the data that is deleted, {data}: name another directory")
+    })
+}
+
 fn archive(host: &str, variables: &Object) -> Option<String> {
     let method = text(variables, "etcd_install_method")?;
     (method == "archive" && text(variables, "etcd_archive").is_none())
@@ -209,6 +217,8 @@ mod tests {
     #[test_case("etcd_cert_validity", json!(20), "every run would renew"; "shorter than what is left at renewal")]
     #[test_case("etcd_config_extra", json!({"data-dir": "/x"}), "data-dir follows from etcd_data"; "own key")]
     #[test_case("etcd_config_extra", json!([]), "not a mapping"; "list for a mapping")]
+    #[test_case("etcd_safeguard", json!("flase"), "true or false"; "misspelt boolean")]
+    #[test_case("etcd_rm_snapshot_dir", json!("/data/etcd/backup"), "inside of the data that is deleted"; "snapshot beside the data")]
     #[test_case("not_lists", json!(["etcd_users"]), "etcd_users of a is not a list"; "not a list")]
     fn names_what_is_wrong(name: &str, value: Value, part: &str) {
         let problems = problems("a", &of(name, value));

@@ -284,6 +284,18 @@ fn new_hosts_join_one_after_the_other_with_the_members_there_will_be() {
 }
 
 #[test]
+fn a_name_that_a_member_elsewhere_has_is_not_given_again() {
+    let mut cluster = live([true; 3]);
+    cluster["members"].as_array_mut().unwrap().push(json!({ "id": "4", "name": "etcd-4", "started": true,
+                                                            "peer_urls": ["https://10.0.0.44:2380"] }));
+    let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
+    refused(
+        joined(five(json!({ "etcd_init": "existing" })), &observed, Some(cluster)),
+        &["etcd-4 (4) of cluster etcd is a member at https://10.0.0.44:2380", "etcd_rm_members\": [\"4\"]"],
+    );
+}
+
+#[test]
 fn without_a_running_cluster_nobody_joins() {
     let observed = [("10.0.0.4", fresh()), ("10.0.0.5", fresh())];
     refused(
@@ -470,6 +482,41 @@ fn a_member_that_is_not_as_it_should_be_is_looked_at_closely() {
         assert_eq!(outcome.values["situations"][HOSTS[1]]["settled"], index == 0, "{what}");
         assert_eq!(outcome.values["situations"][HOSTS[0]]["settled"], true, "{what}");
     }
+}
+
+#[test]
+fn a_cluster_is_replaced_only_where_that_is_asked_for_and_not_guarded() {
+    let with = |variables: Value, play: &[&str]| {
+        let mut inventory = three();
+        for host in HOSTS {
+            inventory["hosts"][host].as_object_mut().unwrap().extend(variables.as_object().unwrap().clone());
+        }
+        inventory["play_hosts"] = json!(play);
+        let clusters = run(inventory)?.values["clusters"].clone();
+        let observed: serde_json::Map<String, Value> = play
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let mut seen = at_first(holder(index, true));
+                settle(&mut seen);
+                ((*host).to_owned(), seen)
+            })
+            .collect();
+        run(json!({ "clusters": clusters, "observed": observed, "starts": true }))
+    };
+    assert_eq!(with(json!({}), &HOSTS).unwrap().values["cleans"], false);
+    let cleaned = with(json!({ "etcd_clean": "yes" }), &HOSTS).unwrap();
+    assert_eq!((&cleaned.values["cleans"], &cleaned.values["safe_to_start"]), (&json!(true), &json!(false)));
+    refused(with(json!({ "etcd_clean": true }), &HOSTS[..2]), &["10.0.0.3 is unreachable or left out by -l"]);
+    refused(
+        with(json!({ "etcd_clean": true, "etcd_safeguard": true }), &HOSTS),
+        &["etcd_clean is true and so is etcd_safeguard", "on 10.0.0.1, 10.0.0.2, 10.0.0.3", "-e etcd_safeguard=false"],
+    );
+    refused(with(json!({ "etcd_clean": false }), &HOSTS), &["etcd_clean is false", "leave etcd_clean unset"]);
+    // Where there is nothing, there is nothing to ask.
+    let mut inventory = three();
+    inventory["hosts"][HOSTS[0]]["etcd_clean"] = json!(true);
+    assert!(judged(inventory, &HOSTS.map(|host| (host, fresh()))).is_ok());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What may be removed, through the module's public interface: inventories and observations in, steps or refusals out.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, Outcome};
 use etcd_inventory::EtcdInventory;
@@ -38,9 +38,12 @@ struct Member {
     reachable: bool,
     listed: bool,
     known: bool,
+    /// It serves, but not those who ask.
+    mute: bool,
 }
 
-const MEMBER: Member = Member { serves: true, started: true, votes: true, reachable: true, listed: true, known: true };
+const MEMBER: Member =
+    Member { serves: true, started: true, votes: true, reachable: true, listed: true, known: true, mute: false };
 
 impl Scene {
     fn new(count: usize, play: &[usize]) -> Self {
@@ -49,7 +52,7 @@ impl Scene {
             play: play.to_vec(),
             variables: json!({}),
             named: vec![],
-            usage: Value::Null,
+            usage: json!({ "leases": { "count": 0 }, "clients": [], "complete": true }),
             steps: (true, true),
         }
     }
@@ -90,9 +93,11 @@ impl Scene {
         } else {
             json!({ "state": "absent" })
         };
-        let cluster = if member.serves { self.view() } else { Value::Null };
-        json!({ "version": "3.6.14", "data": data, "serving": member.serves, "cluster": cluster,
-                "cluster_error": if member.serves { Value::Null } else { json!({ "reason": "x" }) } })
+        let tells = member.serves && !member.mute;
+        let cluster = if tells { self.view() } else { Value::Null };
+        json!({ "version": "3.6.14", "data": data, "serving": tells, "cluster": cluster,
+                "unit": { "active_state": if member.serves { "active" } else { "inactive" } },
+                "cluster_error": if tells { Value::Null } else { json!({ "reason": "x" }) } })
     }
 
     fn judge(&self) -> Result<Outcome, Failure> {
@@ -116,9 +121,9 @@ impl Scene {
                 .map(|index| (host(*index), self.observed(*index)))
                 .collect()
         };
-        let hosts = if self.named.is_empty() { play } else { vec![] };
+        let (hosts, named) = if self.named.is_empty() { (play, Value::Null) } else { (vec![], json!(self.named)) };
         run(json!({ "clusters": first.values["clusters"], "observed": looks(true), "outside": looks(false),
-                    "removal": { "hosts": hosts, "members": self.named, "leave": self.steps.0, "data": self.steps.1 } }))
+                    "removal": { "hosts": hosts, "members": named, "leave": self.steps.0, "data": self.steps.1 } }))
     }
 
     fn removal(&self) -> Value {
@@ -126,7 +131,7 @@ impl Scene {
     }
 
     fn refused(&self, parts: &[&str]) {
-        let msg = self.judge().expect_err("it must be refused").msg;
+        let msg = self.judge().unwrap_err().msg;
         for part in parts {
             assert!(msg.contains(part), "{part:?} is not in: {msg}");
         }
@@ -148,7 +153,8 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 fn a_member_leaves_through_one_that_stays() {
     let removal = Scene::new(3, &[0]).removal();
     assert_eq!(leaving(&removal), pairs(&[("1", "10.0.0.2")]));
-    let going = json!({ "reachable": true, "gone": true, "member_id": "1", "cluster_id": "c1" });
+    let going = json!({ "reachable": true, "gone": true, "ends": false, "cleans": true, "deletes_data": true,
+                        "removes_packages": false, "member_id": "1", "cluster_id": "c1" });
     assert_eq!(removal["hosts"], json!({ "10.0.0.1": going }));
     assert_eq!(removal["snapshots"], json!([]));
 }
@@ -159,6 +165,15 @@ fn one_that_is_down_or_out_of_reach_leaves_too() {
     let removal = Scene::new(3, &[2]).with(2, down).removal();
     assert_eq!(leaving(&removal), pairs(&[("3", "10.0.0.1")]));
     assert_eq!(removal["hosts"]["10.0.0.3"]["reachable"], false);
+}
+
+/// The first one leaves while the second one is still in the list, and down.
+#[test]
+fn two_that_are_down_leave_in_one_run() {
+    let down = |member: &mut Member| (member.serves, member.reachable) = (false, false);
+    let removal = Scene::new(5, &[2, 3, 4]).with(3, down).with(4, down).removal();
+    let forced: Vec<&Value> = removal["leaving"].as_array().unwrap().iter().map(|entry| &entry["forced"]).collect();
+    assert_eq!(forced, [true, false, false], "{removal}");
 }
 
 #[test]
@@ -229,9 +244,54 @@ fn a_cluster_ends_on_all_its_hosts_after_a_last_snapshot() {
 #[test]
 fn a_cluster_in_use_does_not_end() {
     let mut scene = Scene::new(3, &[0, 1, 2]);
-    scene.usage = json!({ "leases": { "count": 2 }, "clients": ["Patroni cluster pg-main in /service"] });
+    scene.usage =
+        json!({ "leases": { "count": 2 }, "clients": ["Patroni cluster pg-main in /service"], "complete": true });
     scene.refused(&["in use, by Patroni cluster pg-main in /service, 2 live leases", "-e etcd_force=in_use"]);
     assert!(scene.set("etcd_force", json!("in_use")).judge().is_ok());
+}
+
+#[test]
+fn a_cluster_that_runs_and_cannot_be_asked_does_not_end() {
+    let mut scene = Scene::new(3, &[0, 1, 2]);
+    scene.usage = json!({ "leases": { "count": 0 }, "clients": [], "complete": false });
+    scene.refused(&["not all could be looked at", "-e etcd_force=in_use"]);
+    // As with a wrong password: it serves, and says nothing. Doing without a snapshot does not do without this.
+    let mute = |member: &mut Member| member.mute = true;
+    let scene = Scene::new(2, &[0, 1]).with(0, mute).with(1, mute).set("etcd_rm_snapshot", json!(false));
+    scene.refused(&["etcd runs on 10.0.0.1, and it cannot be told who uses cluster etcd (x)", "-e etcd_force=in_use"]);
+    assert!(scene.set("etcd_force", json!("in_use")).judge().is_ok());
+}
+
+#[test]
+fn data_is_kept_in_whatever_words_that_is_asked_for() {
+    for (word, deletes) in [(json!("false"), false), (json!("no"), false), (json!(false), false), (json!("True"), true)]
+    {
+        let going = &Scene::new(3, &[0]).set("etcd_rm_data", word).removal()["hosts"]["10.0.0.1"];
+        assert_eq!((&going["deletes_data"], &going["cleans"]), (&json!(deletes), &json!(true)));
+    }
+}
+
+#[test]
+fn a_member_of_that_name_elsewhere_is_not_taken_for_gone() {
+    let scene = Scene::new(3, &[2]).set("etcd_peer_port", json!(2480)).with(2, |member| member.serves = false);
+    // Its data still tells who it is.
+    assert_eq!(leaving(&scene.removal()), pairs(&[("3", "10.0.0.1")]));
+    let lost = scene.with(2, |member| member.reachable = false);
+    lost.refused(&["member etcd-3 (3) of cluster etcd is at https://10.0.0.3:2380", "etcd_rm_members\": [\"3\"]"]);
+}
+
+#[test]
+fn an_empty_list_of_members_does_not_mean_all() {
+    let mut scene = Scene::new(3, &[0, 1, 2]);
+    scene.named = vec![String::new()];
+    assert!(scene.judge().unwrap().warnings[0].contains("is no member"));
+    let removal = json!({ "hosts": [], "members": [], "leave": true, "data": true });
+    let clusters = run(json!({ "groups": { "etcd": ["10.0.0.1"] }, "hosts": { "10.0.0.1": { "etcd_seq": 1 } },
+                               "play_hosts": ["10.0.0.1"] }));
+    let clusters = clusters.unwrap().values["clusters"].clone();
+    let observed = json!({ "10.0.0.1": Scene::new(1, &[0]).observed(0) });
+    let failure = run(json!({ "clusters": clusters, "observed": observed, "removal": removal })).unwrap_err();
+    assert!(failure.msg.contains("etcd_rm_members is an empty list"), "{failure}");
 }
 
 #[test]
@@ -281,6 +341,7 @@ fn member() -> impl Strategy<Value = Member> {
         reachable,
         listed,
         known: true,
+        mute: false,
     })
 }
 

@@ -9,7 +9,7 @@ use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::client::MemberClient;
 use etcd_ops::connection::Session;
 use etcd_ops::leader::{self, Led};
-use etcd_ops::view::{ClusterView, MemberView};
+use etcd_ops::view::{ClusterView, Health, MemberView};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -19,9 +19,15 @@ const POLL: Duration = Duration::from_millis(200);
 /// What is left of the time to take back what did not work out.
 const RESERVE: Duration = Duration::from_secs(5);
 
+/// How long an answer is waited for. A change that is proposed while another one is under way is dropped by the leader,
+/// and whoever asked for it gets no answer at all.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Taking steps, one after the other.
 pub(crate) struct Work<'a> {
     session: &'a Session,
+    /// The same session without the reserve.
+    waiting: Session,
     desired: &'a Desired,
     started: Instant,
     patience: Instant,
@@ -44,7 +50,7 @@ impl<'a> Work<'a> {
         let started = Instant::now();
         let time = session.deadline().saturating_duration_since(started);
         let patience = session.deadline() - RESERVE.min(time / 4);
-        Self { session, desired, started, patience, actions: Vec::new() }
+        Self { session, waiting: session.with_deadline(patience), desired, started, patience, actions: Vec::new() }
     }
 
     /// Takes steps until all is as wished, and returns the cluster as it is then.
@@ -90,15 +96,31 @@ impl<'a> Work<'a> {
                     last = Some((step, trouble));
                 }
             }
-            led = Box::pin(leader::find(self.session)).await?;
+            led = match (Box::pin(leader::find(&self.waiting)).await, last.take()) {
+                (Ok(found), before) => {
+                    last = before;
+                    found
+                }
+                (Err(_), Some((step, trouble))) if Instant::now() >= self.patience => {
+                    return Err(Box::pin(self.give_up(&led.view, step, trouble)).await);
+                }
+                (Err(failure), _) => return Err(failure),
+            };
         }
     }
 
     async fn take(&self, led: &Led, client: &MemberClient, step: Step) -> Result<Result<(), Trouble>, Failure> {
         let what = what(&led.view, step, self.desired);
         let urls = &self.desired.peer_urls;
+        let client = &client.with_deadline(self.patience.min(Instant::now() + ANSWER));
         let answer: Answer = match step {
-            Step::Done | Step::AwaitStart(_) | Step::AwaitServing(_) => return Ok(Err(Trouble::Awaited)),
+            Step::Done | Step::AwaitStart(_) => return Ok(Err(Trouble::Awaited)),
+            Step::AwaitServing(id) => {
+                if led.view.member(id).is_some_and(wants_news) {
+                    client.log_in().await?;
+                }
+                return Ok(Err(Trouble::Awaited));
+            }
             Step::Announce => calls::add(client, &what, urls, true).await,
             Step::Update(id) => calls::update(client, &what, id, urls).await,
             Step::Promote(id) => calls::promote(client, &what, id).await,
@@ -108,6 +130,10 @@ impl<'a> Work<'a> {
         match answer {
             Ok(Ok(())) => Ok(Ok(())),
             Ok(Err(refusal)) => Ok(Err(Trouble::Refused(refusal, client.endpoint().to_owned()))),
+            // Leadership moved by itself.
+            Err(failure) if Refusal::of(&failure.msg) == Some(Refusal::NotLeader) => {
+                Ok(Err(Trouble::Refused(Refusal::NotLeader, client.endpoint().to_owned())))
+            }
             Err(failure) if is_lost(&failure) => Ok(Err(Trouble::Lost(failure))),
             Err(failure) => Err(failure),
         }
@@ -187,6 +213,12 @@ fn is_passing(step: Step, refusal: Refusal) -> bool {
     }
 }
 
+/// Whether this learner does not know our login. From 3.6.12 on it asks for one, but takes none itself, and one that was
+/// given before it joined is not among what it got: a new one reaches it through its leader.
+fn wants_news(member: &MemberView) -> bool {
+    matches!(&member.health, Health::Unhealthy(_, reason) if reason.contains("rpc not supported for learner"))
+}
+
 fn is_lost(failure: &Failure) -> bool {
     matches!(failure.kind, ErrorKind::Timeout | ErrorKind::NoLeader | ErrorKind::Unreachable)
 }
@@ -217,7 +249,7 @@ pub(crate) fn leaderless(view: &ClusterView) -> Failure {
     Failure::new(ErrorKind::NoLeader, msg)
 }
 
-fn behind(view: &ClusterView, id: u64, seconds: u64) -> Failure {
+pub(crate) fn behind(view: &ClusterView, id: u64, seconds: u64) -> Failure {
     let index = |id: u64| view.member(id).and_then(|member| member.status.as_ref()).map(|status| status.raft_index);
     let shown = |index: Option<u64>| index.map_or_else(|| "unknown".to_owned(), |index| index.to_string());
     let msg = format!(

@@ -25,6 +25,7 @@ pub struct Params {
 pub(crate) enum State {
     Announced,
     Present,
+    Withdrawn,
     Absent,
 }
 

@@ -84,6 +84,16 @@ pub(crate) fn target<'a>(view: &'a ClusterView, desired: &Desired) -> Result<Opt
         ));
     }
     let elsewhere = !desired.peer_urls.is_empty() && !shares(member);
+    if elsewhere && desired.state == State::Announced && member.health != Health::Unstarted {
+        return conflict(format!(
+            "{} is at {} and not at {}, and has data there: another host cannot take its place; if it is lost, take it out \
+             first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
+            member.label(),
+            member.peer_urls.join(","),
+            desired.peer_urls.join(","),
+            hex(member.id),
+        ));
+    }
     if elsewhere && (member.health.is_healthy() || desired.state == State::Absent) {
         return conflict(format!(
             "{} is at {} and not at {}: give another name, correct peer_urls, or give its id if that is the one meant",
@@ -104,7 +114,11 @@ pub(crate) fn next(view: &ClusterView, desired: &Desired) -> Result<Step, Failur
     let roster = Roster::from(view);
     let target = target(view, desired)?;
     match (desired.state, target) {
-        (State::Absent, None) => Ok(Step::Done),
+        (State::Absent | State::Withdrawn, None) => Ok(Step::Done),
+        (State::Withdrawn, Some(member)) => {
+            let waiting = member.is_learner && member.health == Health::Unstarted;
+            Ok(if waiting { Step::Remove(member.id) } else { Step::Done })
+        }
         (State::Absent, Some(member)) => {
             if desired.force { roster.remove_forced(member.id) } else { roster.remove(member.id) }?;
             let leads = view.leader == Some(member.id) && guard::successor(view, member.id).is_some();

@@ -17,10 +17,11 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             &[
                 "V(announced): in the member list, as a learner unless it is a voter already. Returns at once; the member can then be started with the RV(initial_cluster) that is returned.",
                 "V(present): announced, then awaited until it has started, and promoted once in sync. A learner that has not started when O(timeout) is over is taken out again.",
+                "V(withdrawn): taken out again if it is a learner that has never started; otherwise left as it is.",
                 "V(absent): not in the member list.",
             ],
         )
-        .choices(&["announced", "present", "absent"])
+        .choices(&["announced", "present", "withdrawn", "absent"])
         .default(Default::Str("present")),
         Opt::new(
             "name",

@@ -60,6 +60,7 @@ pub struct Params {
     ca_file: PathBuf,
     runtime_dir: PathBuf,
     force: bool,
+    kill: bool,
     predicted: Vec<predicted::Written>,
 }
 
@@ -313,7 +314,7 @@ mod tests {
         let params = serde_json::json!({
             "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "state": "started", "restart_when": "needed",
             "enabled": true, "data_dir": "/nonexistent", "wal_dir": null, "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
-            "force": false, "predicted": [],
+            "force": false, "kill": false, "predicted": [],
         });
         assert_eq!(own_id(&serde_json::from_value(params).unwrap()), None);
     }

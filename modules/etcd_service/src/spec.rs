@@ -34,6 +34,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("enabled", Kind::Bool, &["Whether the unit starts at boot."]).default(Default::Bool(true)),
         Opt::new("predicted", Kind::List(&Kind::Dict), &["In check mode, the results of the M(quorum.etcd.etcd_conf) and M(quorum.etcd.etcd_cert) tasks before this one."])
             .default(Default::Strs(&[])),
+        Opt::new("kill", Kind::Bool, &["With V(stopped), end the process at once instead of letting it hand leadership over: for all members of a cluster together."])
+            .default(Default::Bool(false)),
         Opt::new("force", Kind::Bool, &["Restart or stop even where the guard refuses."]).default(Default::Bool(false)),
     ],
     fragments: &[&MEMBER, &CONNECTION],

@@ -44,6 +44,10 @@ pub(crate) async fn carry_out(
         systemctl(&["disable", "--quiet", name])?;
     }
     if plan.has(Step::Stop) {
+        // Members that end together would each wait for another one to take over.
+        if params.kill {
+            systemctl(&["kill", "--signal=SIGKILL", name])?;
+        }
         systemctl(&["stop", name])?;
     }
     // It may also fail while it ends.
@@ -90,6 +94,8 @@ mod tests {
         fn systemctl(&mut self, arguments: &[&str]) -> Result<String, Failure> {
             self.said.push(arguments[0].to_owned());
             match arguments[0] {
+                "kill" => (self.unit.active_state, self.unit.main_pid) = ("failed".into(), 0),
+                "stop" if self.unit.active_state == "failed" => {}
                 "stop" => (self.unit.active_state, self.unit.main_pid) = (self.stopped.into(), 0),
                 "reset-failed" => self.unit.active_state = "inactive".into(),
                 "disable" => self.unit.unit_file_state = "disabled".into(),
@@ -100,11 +106,11 @@ mod tests {
         }
 
         /// One call of the module for a host whose certificates are gone and whose cluster nobody can reach.
-        fn stop(&mut self, check_mode: bool) -> Vec<Step> {
+        fn stop(&mut self, check_mode: bool, kill: bool) -> Vec<Step> {
             let params: Params = serde_json::from_value(json!({
                 "endpoints": ["https://192.0.2.1:2379"], "ca_cert": "/nonexistent", "timeout": 3600, "dial_timeout": 3600,
                 "name": "etcd", "state": "stopped", "restart_when": "needed", "enabled": false, "data_dir": "/nonexistent",
-                "config_file": "/nonexistent", "ca_file": "/nonexistent", "runtime_dir": "/nonexistent", "force": true,
+                "config_file": "/nonexistent", "ca_file": "/nonexistent", "runtime_dir": "/nonexistent", "force": true, "kill": kill,
                 "predicted": [],
             }))
             .unwrap();
@@ -126,12 +132,20 @@ mod tests {
     #[test_case("inactive", "", "inactive", &[]; "was never there")]
     fn a_member_that_left_is_stopped_for_good(active: &str, file: &str, stopped: &'static str, wanted: &[&str]) {
         let mut fake = Fake::new(active, file, stopped);
-        let predicted = fake.stop(true);
+        let predicted = fake.stop(true, false);
         assert_eq!(fake.said, Vec::<String>::new(), "check mode touches nothing");
-        assert_eq!(fake.stop(false), predicted);
+        assert_eq!(fake.stop(false, false), predicted);
         assert_eq!(fake.said, wanted);
         assert!(!fake.unit.is_running() && !fake.unit.is_enabled() && fake.unit.active_state == "inactive");
-        assert_eq!(fake.stop(false), vec![]);
+        assert_eq!(fake.stop(false, false), vec![]);
+    }
+
+    #[test]
+    fn members_that_end_together_do_not_wait_for_each_other() {
+        let mut fake = Fake::new("active", "enabled", "inactive");
+        fake.stop(false, true);
+        assert_eq!(fake.said, ["disable", "kill", "stop", "show", "reset-failed"]);
+        assert_eq!(fake.unit.active_state, "inactive");
     }
 
     proptest! {

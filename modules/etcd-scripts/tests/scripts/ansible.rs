@@ -54,7 +54,7 @@ fn hosts_and_variables_arrive() {
             ],
         ),
         (
-            "etcd-rm -i hosts.yml --yes -- -e etcd_init=whole",
+            "etcd-rm -i hosts.yml --yes --cluster etcd -- -e etcd_init=whole",
             &["10.10.10.10 whole", "10.10.10.11 whole", "db-4 whole", "fd00::12 whole"],
         ),
     ] {

@@ -75,7 +75,7 @@ fn after_the_countdown_it_is_run() {
 
 #[test]
 fn yes_and_check_do_not_count_down() {
-    for option in ["--yes", "--check"] {
+    for option in ["--yes --cluster etcd", "--check"] {
         let place = Place::checkout();
         let mut session = Session::start(&place, &format!("etcd-rm -i hosts.yml {option}"));
         assert_eq!(session.child.wait().unwrap().code(), Some(0));

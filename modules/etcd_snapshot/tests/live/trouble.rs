@@ -169,3 +169,40 @@ fn nobody_answers() {
     let dir = tempfile::tempdir().unwrap();
     refused(&cluster, &json!({ "dir": dir.path() }), dir.path(), ErrorKind::Unreachable, "Connection refused");
 }
+
+/// A member sends a damaged database with a SHA-256 that fits.
+#[test]
+fn a_member_whose_database_is_damaged_is_found_out() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options::tls());
+        cluster.etcdctl(&["put", "key", "a value to be found in its page"]);
+        // So many that no write to come touches that page.
+        let value = "x".repeat(1000);
+        (0..20).for_each(|key| drop(cluster.etcdctl(&["put", &format!("key{key}"), &value])));
+        let dir = tempfile::tempdir().unwrap();
+        // Until then the page may only be in the member's memory.
+        etcd_testbed::wait_for("the database to be written", || {
+            let done = ok(&cluster, &json!({ "path": dir.path().join("good.db") }));
+            done["snapshot"]["total_keys"] == 21
+        });
+        let path = cluster.member(0).data_dir().join("member/snap/db");
+        let database = std::fs::read(&path).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let text = b"a value to be found";
+        let pages = database.chunks(4096).enumerate();
+        let found: Vec<usize> =
+            pages.filter(|(_, page)| page.windows(text.len()).any(|part| part == text)).map(|(page, _)| page).collect();
+        assert!(!found.is_empty());
+        for page in found {
+            std::os::unix::fs::FileExt::write_all_at(&file, &[0xFF; 8], page as u64 * 4096).unwrap();
+        }
+        let failure = call(&cluster, &json!({ "dir": dir.path() })).unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Conflict, "{version:?} {failure}");
+        assert!(
+            failure.msg.starts_with("the database of etcd-1 (")
+                && failure.msg.contains("says it is another one; nothing was saved"),
+            "{failure}"
+        );
+        assert_eq!(names(dir.path()), ["good.db"]);
+    }
+}
