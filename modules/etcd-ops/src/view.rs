@@ -3,7 +3,7 @@
 use crate::client::{AuthState, MemberClient};
 use crate::connection::Session;
 use crate::{hex, rpc};
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ impl ClusterView {
             tasks.spawn(async move { observe_member(&session, member).await });
         }
         let mut members = tasks.join_all().await;
-        members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        order::sort_by(&mut members, |a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         let leader = majority_leader(&members);
         let id = list.header.map_or(0, |header| header.cluster_id);
         Ok(Self { id, members, leader, auth, endpoint: client.endpoint().to_owned() })

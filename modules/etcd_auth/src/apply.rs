@@ -1,7 +1,7 @@
 use crate::model::{Credential, Desired, ROOT, Step, Wish};
 use crate::observe::check;
 use crate::range::{Access, Range};
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
 use etcd_ops::connection::Login;
 use etcd_ops::rpc::auth::{self, Permission, PermissionType, UserOptions};
@@ -174,7 +174,7 @@ async fn prove(client: &mut MemberClient, desired: &Desired, name: &str) -> Resu
         Credential::OtherKind => {
             let what = format!("look at user {name}");
             let roles = client.call(&what, &auth::UserGet { name: name.to_owned() }).await?.names;
-            recreate(client, name, &wish, &roles.into_iter().collect()).await?;
+            recreate(client, name, &wish, &order::set(roles)).await?;
         }
     }
     match check(client, name, &wish).await? {

@@ -1,7 +1,7 @@
 use crate::model::{Credential, Current, Desired, ROOT, User, Wish, new_role};
 use crate::params::Params;
 use crate::range::{Access, Range};
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
 use etcd_ops::connection::{Login, Session};
 use etcd_ops::rpc::auth::{self, Permission, PermissionType};
@@ -85,7 +85,7 @@ pub(crate) async fn read(client: &MemberClient, enabled: bool) -> Result<Current
     for name in client.call("list the users", &auth::UserList {}).await?.names {
         let what = format!("look at user {name}");
         let user = client.call(&what, &auth::UserGet { name: name.clone() }).await?;
-        let roles = user.names.into_iter().collect();
+        let roles = order::set(user.names);
         current.users.insert(name, User { roles, credential: Credential::Unknown });
     }
     for name in client.call("list the roles", &auth::RoleList {}).await?.names {

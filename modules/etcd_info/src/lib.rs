@@ -7,7 +7,7 @@ mod spec;
 /// Who uses a cluster.
 mod usage;
 
-use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome};
+use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome, order};
 use etcd_ops::block_on;
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir};
@@ -170,7 +170,7 @@ async fn answering(urls: &[String], dial_timeout: Duration) -> Vec<String> {
         });
     }
     let mut found: Vec<(usize, String)> = tasks.join_all().await.into_iter().flatten().collect();
-    found.sort();
+    order::sort(&mut found);
     found.into_iter().map(|(_, url)| url).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Snapshots of one cluster in one directory: their names, and which of them are no longer wanted.
 
+use ansible_protocol::order;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -72,7 +73,7 @@ impl Retention {
             return Vec::new();
         }
         let mut newest_first: Vec<&Entry> = entries.iter().collect();
-        newest_first.sort_by(|a, b| b.cmp(a));
+        order::sort_by(&mut newest_first, |a, b| b.cmp(a));
         let count = self.keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
         let age = |entry: &Entry| now.as_second() - entry.taken.as_second();
         let is_recent = |entry: &Entry| self.days.is_some_and(|days| age(entry) <= i64::from(days) * DAY);
