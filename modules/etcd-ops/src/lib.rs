@@ -7,6 +7,8 @@ pub mod catalogue;
 mod channel;
 /// Connecting to one member, and logging in.
 pub mod client;
+/// The time: as the clock has it, and as names of files do.
+pub mod clock;
 /// etcd's configuration file: reading it, and comparing two of them.
 pub mod config;
 /// The connection options that all modules share.

@@ -1,11 +1,9 @@
 //! Snapshots of one cluster in one directory: their names, and which of them are no longer wanted.
 
 use ansible_protocol::order;
+use etcd_ops::clock;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 
-const TIME: &str = "%Y%m%dT%H%M%SZ";
 /// How far names of several runs in one second may get ahead, in seconds.
 const MOMENT: i64 = 60;
 /// In seconds.
@@ -45,7 +43,7 @@ impl Series {
     }
 
     pub(crate) fn name(&self, taken: Timestamp, revision: i64) -> String {
-        format!("{}{}-{revision}.db", self.start, taken.strftime(TIME))
+        format!("{}{}-{revision}.db", self.start, clock::compact(taken))
     }
 
     /// The time for the name of a snapshot that was just taken. Times are in seconds, and several may be taken in one:
@@ -59,7 +57,7 @@ impl Series {
     /// The entry of a file, if it is one of these.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
         let (time, revision) = name.strip_prefix(&self.start)?.strip_suffix(".db")?.split_once('-')?;
-        let taken = Offset::UTC.to_timestamp(DateTime::strptime(TIME, time).ok()?).ok()?;
+        let taken = clock::read(time, "00000000T000000Z")?;
         let entry = Entry { taken, revision: revision.parse().ok()?, name: name.to_owned() };
         // Whatever is written otherwise is somebody else's.
         (self.name(taken, entry.revision) == name).then_some(entry)
