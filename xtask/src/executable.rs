@@ -8,7 +8,7 @@ use std::process::Command;
 /// The architectures that ship, as `uname -m` prints them.
 pub(crate) const ARCHES: &[&str] = &["x86_64", "aarch64"];
 /// Bytes of one executable, at most.
-pub(crate) const MAX_EXECUTABLE: u64 = 4_200_000;
+pub(crate) const MAX_EXECUTABLE: u64 = 3_500_000;
 /// Bytes of the collection's tarball, at most.
 pub(crate) const MAX_TARBALL: u64 = 10_000_000;
 

@@ -17,6 +17,8 @@ mod coerce;
 pub mod doc;
 /// Hiding secrets in whatever leaves the process.
 mod mask;
+/// Putting short lists in order.
+pub mod order;
 /// From checked options to typed parameters.
 mod params;
 /// What a module returns.

@@ -1,6 +1,7 @@
 //! Hiding secrets in whatever leaves the process.
 
 use crate::Object;
+use crate::order;
 use serde_json::Value;
 
 const STARS: &str = "********";
@@ -32,7 +33,7 @@ impl Masker {
             }
         }
         // The longest first, so that a secret containing another leaves no remainder.
-        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        order::sort_by_key(&mut self.secrets, |secret| std::cmp::Reverse(secret.len()));
     }
 
     /// The text without secrets.

@@ -1,40 +1,20 @@
 //! Connecting to one member, and logging in when it asks.
 
+use crate::channel::{self, Answer, Leader, RawChannel, Token, TokenCell, unary};
 use crate::connection::{Login, Session};
-use crate::errors::{etcd_failure, hung_up, is_permission_denied, status_wants_login, transport_failure, wants_login};
-use crate::rpc;
+use crate::errors::{etcd_failure, hung_up, is_permission_denied, transport_failure, wants_login};
+use crate::rpc::{self, Call};
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::{Client, Error as EtcdError};
 use http_body_util::BodyExt;
+use prost::bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use tokio::time::Instant;
-use tonic::Code;
 use tonic::body::Body;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceExt};
-
-/// A channel that adds the token of whoever is logged in.
-pub(crate) type RawChannel =
-    BoxCloneSyncService<tonic::codegen::http::Request<Body>, tonic::codegen::http::Response<Body>, BoxError>;
-
-type Token = MetadataValue<Ascii>;
-
-/// A token that several hold in common.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TokenCell(Arc<RwLock<Option<Token>>>);
-
-impl TokenCell {
-    fn get(&self) -> Option<Token> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, token: Option<Token>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = token;
-    }
-}
+use tonic::codec::Streaming;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+use tower::ServiceExt;
 
 /// Whether a cluster asks for users and passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -62,12 +42,9 @@ pub enum PasswordCheck {
 #[derive(Clone)]
 pub struct MemberClient {
     endpoint: String,
-    client: Client,
+    channel: RawChannel,
     /// For logins: a member refuses even those when they come with a token it no longer knows.
-    anonymous: Client,
-    /// For reads through the leader: a member without one says so at once, instead of waiting for one to come.
-    led: Client,
-    raw: RawChannel,
+    anonymous: RawChannel,
     login: Option<Arc<Login>>,
     /// What this client's calls carry.
     token: TokenCell,
@@ -92,8 +69,8 @@ impl MemberClient {
         let channel = connected.map_err(|error| failed(&error))?;
         // With TLS 1.3 a member refuses a client's certificate only after the client took the connection for made;
         // and without TLS nothing has been said yet at all. So ask something that needs no login and no leader.
-        let answer =
-            rpc::unary::<_, _, rpc::HealthCheckResponse>(channel.clone(), rpc::HEALTH, rpc::HealthCheckRequest {});
+        let anonymous = channel::with_token(channel.clone(), TokenCell::default());
+        let answer = unary(&anonymous, &rpc::maintenance::HealthCheck {}, Leader::NotNeeded);
         match tokio::time::timeout(dial_timeout, answer).await.map_err(silent)? {
             Err(status) if std::error::Error::source(&status).is_some() => {
                 return Err(hung_up(endpoint, tls.is_some_and(|tls| tls.has_identity), &status));
@@ -101,17 +78,10 @@ impl MemberClient {
             _ => {}
         }
         let token = TokenCell::default();
-        let raw = with_token(channel.clone(), token.clone());
-        let over = async |channel: RawChannel, options| {
-            let client = Client::from_channel(etcd_client::Channel::Custom(channel), options).await;
-            client.map_err(|error| etcd_failure(endpoint, "connect", &error))
-        };
         Ok(Self {
             endpoint: endpoint.to_owned(),
-            client: over(raw.clone(), None).await?,
-            anonymous: over(with_token(channel, TokenCell::default()), None).await?,
-            led: over(raw.clone(), Some(etcd_client::ConnectOptions::new().with_require_leader(true))).await?,
-            raw,
+            channel: channel::with_token(channel, token.clone()),
+            anonymous,
             login: session.login.clone(),
             token,
             session_token: session.token.clone(),
@@ -145,28 +115,60 @@ impl MemberClient {
     /// # Errors
     ///
     /// Returns the failure with `what` (such as "list the members"), the endpoint and the cause.
-    pub async fn call<T>(
+    pub async fn call<C: Call>(&self, what: &str, request: &C) -> Result<C::Answer, Failure> {
+        self.ask(what, request).await?.map_err(|status| self.refused(what, &status))
+    }
+
+    /// Makes a call like [`Self::call`], but leaves to the caller what a refusal means.
+    ///
+    /// # Errors
+    ///
+    /// When no answer comes in time, or a login is wanted and fails.
+    pub async fn ask<C: Call>(&self, what: &str, request: &C) -> Result<Result<C::Answer, Status>, Failure> {
+        let answer = self.send(what, C::PATH, request.encode_to_vec()).await?;
+        Ok(answer.and_then(channel::decode))
+    }
+
+    async fn send(&self, what: &str, path: &'static str, message: Vec<u8>) -> Result<Result<Bytes, Status>, Failure> {
+        let send = || channel::send(self.channel.clone(), path, message.clone(), Leader::NotNeeded);
+        self.with_login(what, send).await
+    }
+
+    /// Makes a call that is answered in parts, and waits for the first of them.
+    pub(crate) async fn stream<C: Call>(
         &self,
         what: &str,
-        mut call: impl AsyncFnMut(Client) -> Result<T, EtcdError>,
-    ) -> Result<T, Failure> {
-        let mut attempt = async || self.in_time(what, call(self.client.clone())).await;
+        request: &C,
+    ) -> Result<Result<(Streaming<Bytes>, Option<Bytes>), Status>, Failure> {
+        let message = request.encode_to_vec();
+        let send = || channel::stream(self.channel.clone(), C::PATH, message.clone());
+        self.with_login(what, send).await
+    }
+
+    async fn with_login<T>(&self, what: &str, call: impl Fn() -> Answer<T>) -> Result<Result<T, Status>, Failure> {
+        let attempt = || self.in_time(what, call());
         let mut refusal = match attempt().await? {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(status) => status,
         };
-        let wants_login = |error: &EtcdError| wants_login(error) && self.login.is_some();
+        let wants_login = |status: &Status| wants_login(status) && self.login.is_some();
         if wants_login(&refusal) && self.adopt_session_token() {
             refusal = match attempt().await? {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(status) => status,
             };
         }
         if !wants_login(&refusal) {
-            return Err(etcd_failure(&self.endpoint, what, &refusal));
+            return Ok(Err(refusal));
         }
         self.log_in().await?;
-        attempt().await?.map_err(|error| etcd_failure(&self.endpoint, what, &error))
+        attempt().await
+    }
+
+    /// The failure of a call that the member refused.
+    #[must_use]
+    pub fn refused(&self, what: &str, status: &Status) -> Failure {
+        etcd_failure(&self.endpoint, what, status)
     }
 
     /// Goes on with what another client of the session was given; false when there is nothing new to try.
@@ -189,17 +191,27 @@ impl MemberClient {
             let msg = format!("{} asks for a user and password: give login_user and login_password", self.endpoint);
             return Err(Failure::new(ErrorKind::Auth, msg));
         };
-        let mut auth = self.anonymous.auth_client();
         let what = format!("log in as {}", login.user);
-        let password = login.password.expose_secret().to_owned();
-        let response = self.in_time(&what, auth.authenticate(login.user.clone(), password)).await?;
-        let response = response.map_err(|error| etcd_failure(&self.endpoint, &what, &error))?;
-        let token = MetadataValue::try_from(response.token()).map_err(|error| {
-            Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
-        })?;
+        let token = self.ask_token(&what, &login.user, &login.password).await?;
+        let token = token.map_err(|status| self.refused(&what, &status))?;
         self.session_token.set(Some(token.clone()));
         self.token.set(Some(token));
         Ok(())
+    }
+
+    /// A token, or the member's refusal.
+    async fn ask_token(
+        &self,
+        what: &str,
+        user: &str,
+        password: &SecretString,
+    ) -> Result<Result<Token, Status>, Failure> {
+        let request = rpc::auth::Authenticate { name: user.to_owned(), password: password.expose_secret().to_owned() };
+        let answer = self.in_time(what, unary(&self.anonymous, &request, Leader::NotNeeded)).await?;
+        let token = answer.map(|answer| Token::try_from(answer.token));
+        token.map_or_else(|status| Ok(Err(status)), |token| token.map(Ok)).map_err(|error| {
+            Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
+        })
     }
 
     /// Whether a user's password is this one. Leaves the client's own login as it is.
@@ -241,26 +253,14 @@ impl MemberClient {
         self.login.as_ref().map(|login| login.user.as_str())
     }
 
-    /// A token, or the member's refusal.
-    async fn authenticate(
-        &self,
-        user: &str,
-        password: &SecretString,
-    ) -> Result<Result<MetadataValue<Ascii>, PasswordCheck>, Failure> {
+    /// A token, or why there is none.
+    async fn authenticate(&self, user: &str, password: &SecretString) -> Result<Result<Token, PasswordCheck>, Failure> {
         let what = format!("log in as {user}");
-        let mut auth = self.anonymous.auth_client();
-        let answer = self.in_time(&what, auth.authenticate(user.to_owned(), password.expose_secret().to_owned()));
-        match answer.await? {
-            Ok(response) => MetadataValue::try_from(response.token()).map(Ok).map_err(|error| {
-                Failure::new(ErrorKind::Auth, format!("{} gave an unusable token: {error}", self.endpoint))
-            }),
-            Err(EtcdError::GRpcStatus(status)) if status.message().contains("no password user") => {
-                Ok(Err(PasswordCheck::NoPassword))
-            }
-            Err(EtcdError::GRpcStatus(status)) if status.message().contains("invalid user ID or password") => {
-                Ok(Err(PasswordCheck::Wrong))
-            }
-            Err(error) => Err(etcd_failure(&self.endpoint, &what, &error)),
+        match self.ask_token(&what, user, password).await? {
+            Ok(token) => Ok(Ok(token)),
+            Err(status) if status.message().contains("no password user") => Ok(Err(PasswordCheck::NoPassword)),
+            Err(status) if status.message().contains("invalid user ID or password") => Ok(Err(PasswordCheck::Wrong)),
+            Err(status) => Err(self.refused(&what, &status)),
         }
     }
 
@@ -272,23 +272,22 @@ impl MemberClient {
     /// When the member does not answer at all.
     pub async fn auth_state(&self) -> Result<AuthState, Failure> {
         let what = "ask for the authentication status";
-        let call =
-            rpc::unary::<_, _, rpc::AuthStatusResponse>(self.raw.clone(), rpc::AUTH_STATUS, rpc::AuthStatusRequest {});
-        match self.in_time(what, call).await? {
+        match self.in_time(what, unary(&self.channel, &rpc::auth::Status {}, Leader::NotNeeded)).await? {
             Ok(status) if status.enabled => Ok(AuthState::On),
             Ok(_) => Ok(AuthState::Off),
-            Err(status) if status_wants_login(&status) || status.code() == Code::PermissionDenied => Ok(AuthState::On),
+            Err(status) if wants_login(&status) || status.code() == Code::PermissionDenied => Ok(AuthState::On),
             // 3.4 does not know the call.
             Err(status) if status.code() == Code::Unimplemented => self.auth_state_by_read().await,
-            Err(status) => Err(etcd_failure(&self.endpoint, what, &status.into())),
+            Err(status) => Err(self.refused(what, &status)),
         }
     }
 
     async fn auth_state_by_read(&self) -> Result<AuthState, Failure> {
-        match self.in_time("list the users", self.client.auth_client().user_list()).await? {
+        let what = "list the users";
+        match self.in_time(what, unary(&self.channel, &rpc::auth::UserList {}, Leader::NotNeeded)).await? {
             Ok(_) => Ok(AuthState::Off),
-            Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(AuthState::On),
-            Err(error) => Err(etcd_failure(&self.endpoint, "list the users", &error)),
+            Err(status) if wants_login(&status) || is_permission_denied(&status) => Ok(AuthState::On),
+            Err(status) => Err(self.refused(what, &status)),
         }
     }
 
@@ -324,9 +323,8 @@ impl MemberClient {
     /// When the member does not answer.
     pub async fn is_learner(&self) -> Result<bool, Failure> {
         let what = "ask whether it learns";
-        let request = rpc::MemberListRequest { linearizable: false };
-        let call = rpc::unary::<_, _, rpc::MemberListResponse>(self.raw.clone(), rpc::MEMBER_LIST, request);
-        let answer = self.in_time(what, call).await?;
+        let request = rpc::cluster::MemberList { linearizable: false };
+        let answer = self.in_time(what, unary(&self.channel, &request, Leader::NotNeeded)).await?;
         Ok(answer.is_err_and(|status| status.message().contains("not supported for learner")))
     }
 
@@ -334,7 +332,7 @@ impl MemberClient {
     async fn get(&self, path: &str, what: &str) -> Result<serde_json::Value, Failure> {
         let request = http::Request::get(format!("{}{path}", self.endpoint)).body(Body::empty());
         let request = request.map_err(|error| self.strange(what, &error))?;
-        let answer = self.in_time(what, self.raw.clone().oneshot(request)).await?;
+        let answer = self.in_time(what, self.channel.clone().oneshot(request)).await?;
         let body = answer.map_err(|error| self.strange(what, &error))?.into_body();
         let body = self.in_time(what, body.collect()).await?.map_err(|error| self.strange(what, &error))?;
         serde_json::from_slice(&body.to_bytes()).map_err(|error| self.strange(what, &error))
@@ -349,12 +347,8 @@ impl MemberClient {
     /// # Errors
     ///
     /// Kind `no_leader` when a linearizable list was asked of a member without leader.
-    pub(crate) async fn member_list(&self, linearizable: bool) -> Result<rpc::MemberListResponse, Failure> {
-        self.call("list the members", async |_| {
-            let request = rpc::MemberListRequest { linearizable };
-            rpc::unary(self.raw.clone(), rpc::MEMBER_LIST, request).await.map_err(EtcdError::from)
-        })
-        .await
+    pub(crate) async fn member_list(&self, linearizable: bool) -> Result<rpc::cluster::Members, Failure> {
+        self.call("list the members", &rpc::cluster::MemberList { linearizable }).await
     }
 
     /// Reads through the leader: the proof that this member serves. A refusal for want of a login or permission comes
@@ -377,26 +371,13 @@ impl MemberClient {
     }
 
     async fn read(&self, serializable: bool) -> Result<(), Failure> {
-        let options = etcd_client::GetOptions::new().with_count_only();
-        let (client, options) =
-            if serializable { (&self.client, options.with_serializable()) } else { (&self.led, options) };
-        match self.in_time("read a key", client.kv_client().get("health", Some(options))).await? {
+        let request =
+            rpc::keys::Range { key: b"health".to_vec(), count_only: true, serializable, ..Default::default() };
+        let leader = if serializable { Leader::NotNeeded } else { Leader::Wanted };
+        match self.in_time("read a key", unary(&self.channel, &request, leader)).await? {
             Ok(_) => Ok(()),
-            Err(error) if wants_login(&error) || is_permission_denied(&error) => Ok(()),
-            Err(error) => Err(etcd_failure(&self.endpoint, "read a key", &error)),
+            Err(status) if wants_login(&status) || is_permission_denied(&status) => Ok(()),
+            Err(status) => Err(self.refused("read a key", &status)),
         }
     }
-}
-
-fn with_token(channel: Channel, token: TokenCell) -> RawChannel {
-    let service = channel.map_request(move |mut request: tonic::codegen::http::Request<Body>| {
-        if let Some(token) = token.get()
-            && let Ok(value) = tonic::codegen::http::HeaderValue::from_bytes(token.as_encoded_bytes())
-        {
-            request.headers_mut().insert("authorization", value.clone());
-            request.headers_mut().insert("token", value);
-        }
-        request
-    });
-    BoxCloneSyncService::new(service.map_err(BoxError::from))
 }

@@ -5,7 +5,7 @@
 
 use crate::catalogue::{KEYS, Key, Kind, find, normalise};
 use crate::yaml;
-use ansible_protocol::Object;
+use ansible_protocol::{Object, order};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -59,10 +59,11 @@ pub fn changed_keys(before: &Object, after: &Object) -> Vec<String> {
 }
 
 fn compare(path: &str, before: &Object, after: &Object, changed: &mut Vec<String>) {
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort_by_key(|name| (KEYS.iter().position(|key| key.name == **name).unwrap_or(usize::MAX), *name));
+    let place = |name: &String| KEYS.iter().position(|key| key.name == *name).unwrap_or(usize::MAX);
+    let mut names: Vec<(usize, &String)> = before.keys().chain(after.keys()).map(|name| (place(name), name)).collect();
+    order::sort(&mut names);
     names.dedup();
-    for name in names {
+    for (_, name) in names {
         let full = format!("{path}{name}");
         let section = |config: &Object| match config.get(name) {
             None => Some(Object::new()),
@@ -119,7 +120,7 @@ pub fn tls_files(config: &Object) -> (Vec<PathBuf>, Vec<PathBuf>) {
         read_once.extend(keys.iter().filter(|key| key.name == "trusted-ca-file").filter_map(path));
     }
     for paths in [&mut reloaded, &mut read_once] {
-        paths.sort();
+        order::sort(paths);
         paths.dedup();
     }
     (reloaded, read_once)

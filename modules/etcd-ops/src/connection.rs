@@ -1,6 +1,7 @@
 //! The connection options that all modules share, and the TLS they lead to.
 
-use crate::client::{MemberClient, TokenCell};
+use crate::channel::TokenCell;
+use crate::client::MemberClient;
 use ansible_protocol::{Default, ErrorKind, Failure, Fragment, Kind, Opt};
 use secrecy::SecretString;
 use serde::Deserialize;

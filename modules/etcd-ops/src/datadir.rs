@@ -4,6 +4,7 @@
 //! length whose upper byte holds the padding, then a protobuf `Record { 1: type, 2: crc, 3: data }`. Type 1 is
 //! `Metadata { 1: node id, 2: cluster id }`, type 2 a raft `Entry { 2: term, 3: index }`.
 
+use ansible_protocol::order;
 use prost::Message;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
@@ -106,7 +107,7 @@ fn segments(wal: &Path) -> std::io::Result<Vec<PathBuf>> {
         Err(error) => return Err(error),
     };
     segments.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
-    segments.sort();
+    order::sort(&mut segments);
     Ok(segments)
 }
 
@@ -194,7 +195,7 @@ struct Entry {
 #[must_use]
 pub fn founding_member_id(peer_urls: &[String], token: &str) -> u64 {
     let mut urls = peer_urls.to_vec();
-    urls.sort();
+    order::sort(&mut urls);
     first_eight(&Sha1::digest(format!("{}{token}", urls.concat())))
 }
 
@@ -202,7 +203,7 @@ pub fn founding_member_id(peer_urls: &[String], token: &str) -> u64 {
 #[must_use]
 pub fn founding_cluster_id(member_ids: &[u64]) -> u64 {
     let mut ids = member_ids.to_vec();
-    ids.sort_unstable();
+    order::sort(&mut ids);
     let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
     first_eight(&Sha1::digest(bytes))
 }

@@ -1,15 +1,10 @@
 //! Telling a member's errors apart: what kind each is, and the sentence with its cause and what to do next.
 
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::Error as EtcdError;
 use tonic::{Code, Status};
 
 /// Whether the member refused for want of a valid login: none given, or one it no longer accepts.
-pub(crate) fn wants_login(error: &EtcdError) -> bool {
-    matches!(error, EtcdError::GRpcStatus(status) if status_wants_login(status))
-}
-
-pub(crate) fn status_wants_login(status: &Status) -> bool {
+pub(crate) fn wants_login(status: &Status) -> bool {
     [
         "user name is empty",
         "invalid auth token",
@@ -22,24 +17,21 @@ pub(crate) fn status_wants_login(status: &Status) -> bool {
 }
 
 /// Whether the user is known but may not do this.
-pub(crate) fn is_permission_denied(error: &EtcdError) -> bool {
-    matches!(error, EtcdError::GRpcStatus(status) if status.code() == Code::PermissionDenied)
+pub(crate) fn is_permission_denied(status: &Status) -> bool {
+    status.code() == Code::PermissionDenied
 }
 
 /// The failure of a call: `cannot list the members on https://10.0.0.1:2379: …`, with what to do next.
-pub(crate) fn etcd_failure(endpoint: &str, what: &str, error: &EtcdError) -> Failure {
-    let EtcdError::GRpcStatus(status) = error else {
-        return transport_failure(endpoint, error).context(format!("cannot {what}"));
-    };
+pub(crate) fn etcd_failure(endpoint: &str, what: &str, status: &Status) -> Failure {
     let message = status.message();
     let has = |part: &str| message.contains(part);
     let (kind, hint) = if has("authentication is not enabled") {
         (ErrorKind::Conflict, "; authentication is off on this cluster: enable it with ./etcd.yml -t etcd_auth")
     } else if has("invalid user ID or password") {
         (ErrorKind::Auth, "; the password differs from the cluster's: correct etcd_root_password (or login_password)")
-    } else if status_wants_login(status) || status.code() == Code::Unauthenticated {
+    } else if wants_login(status) || status.code() == Code::Unauthenticated {
         (ErrorKind::Auth, "; give login_user and login_password")
-    } else if status.code() == Code::PermissionDenied {
+    } else if is_permission_denied(status) {
         (ErrorKind::Auth, "; log in as a user whose role permits it, such as root")
     } else if has("no leader") || has("leader changed") {
         (ErrorKind::NoLeader, "; the cluster has no leader: bring its other members up")

@@ -3,7 +3,7 @@
 use crate::client::MemberClient;
 use crate::connection::Session;
 use crate::view::{self, ClusterView, MemberView};
-use crate::{guard, hex};
+use crate::{guard, hex, rpc};
 use ansible_protocol::{ErrorKind, Failure};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -113,11 +113,8 @@ pub async fn hand_over(session: &Session, view: &ClusterView, id: u64) -> Result
     let Some(url) = view.member(id).and_then(|member| member.client_urls.first()) else { return Ok(false) };
     let label = view.member(successor).map_or_else(|| hex(successor), MemberView::label);
     let client = session.connect(url).await?;
-    client
-        .call(&format!("move leadership to {label}"), async |client| {
-            client.maintenance_client().move_leader(successor).await.map(drop)
-        })
-        .await?;
+    let request = rpc::maintenance::MoveLeader { target_id: successor };
+    client.call(&format!("move leadership to {label}"), &request).await?;
     let mut poll = tokio::time::interval(Duration::from_millis(20));
     loop {
         poll.tick().await;

@@ -3,8 +3,12 @@
 
 /// The keys of etcd's configuration file, by version.
 pub mod catalogue;
+/// A connection to one member.
+mod channel;
 /// Connecting to one member, and logging in.
 pub mod client;
+/// The time: as the clock has it, and as names of files do.
+pub mod clock;
 /// etcd's configuration file: reading it, and comparing two of them.
 pub mod config;
 /// The connection options that all modules share.
@@ -23,8 +27,8 @@ pub mod leader;
 pub mod membership;
 /// Where file systems are mounted.
 pub mod mounts;
-/// The calls that etcd-client lacks.
-mod rpc;
+/// etcd's calls.
+pub mod rpc;
 /// What a restart would pick up.
 pub mod running;
 /// Snapshot files: reading and verifying them.

@@ -1,95 +1,43 @@
-//! The calls that etcd-client 0.21 lacks: `AuthStatus`, the linearizable `MemberList`, and gRPC's health check.
-//! Field numbers from etcd's `api/etcdserverpb/rpc.proto`.
+//! etcd's calls, as far as they are used here. Field numbers and paths from etcd's `api/etcdserverpb/rpc.proto`; fields
+//! that nobody reads are left out.
 
-use tonic::Status;
-use tonic::client::GrpcService;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::codegen::{Body, Bytes, StdError};
+/// Users, roles and permissions.
+pub mod auth;
+/// The member list, and changes to it.
+pub mod cluster;
+/// Keys and leases.
+pub mod keys;
+/// What one member is asked about itself.
+pub mod maintenance;
 
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ResponseHeader {
+/// A request, and what is answered to it.
+pub trait Call: prost::Message {
+    /// The service and the call's name in it.
+    const PATH: &'static str;
+    /// The answer; `()` where it says nothing that is not known already.
+    type Answer: prost::Message + Default;
+}
+
+macro_rules! calls {
+    ($($request:ident: $path:literal -> $answer:ty;)*) => {
+        $(impl $crate::rpc::Call for $request {
+            const PATH: &'static str = $path;
+            type Answer = $answer;
+        })*
+    };
+}
+use calls;
+
+/// The start of most answers.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Header {
+    /// The cluster.
     #[prost(uint64, tag = "1")]
-    pub(crate) cluster_id: u64,
+    pub cluster_id: u64,
+    /// The member that answers.
     #[prost(uint64, tag = "2")]
-    pub(crate) member_id: u64,
+    pub member_id: u64,
+    /// The revision of its keys.
     #[prost(int64, tag = "3")]
-    pub(crate) revision: i64,
-    #[prost(uint64, tag = "4")]
-    pub(crate) raft_term: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct AuthStatusRequest {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct AuthStatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<ResponseHeader>,
-    #[prost(bool, tag = "2")]
-    pub(crate) enabled: bool,
-    #[prost(uint64, tag = "3")]
-    pub(crate) auth_revision: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct MemberListRequest {
-    #[prost(bool, tag = "1")]
-    pub(crate) linearizable: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct MemberListResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<ResponseHeader>,
-    #[prost(message, repeated, tag = "2")]
-    pub(crate) members: Vec<Member>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Member {
-    #[prost(uint64, tag = "1")]
-    pub(crate) id: u64,
-    #[prost(string, tag = "2")]
-    pub(crate) name: String,
-    #[prost(string, repeated, tag = "3")]
-    pub(crate) peer_urls: Vec<String>,
-    #[prost(string, repeated, tag = "4")]
-    pub(crate) client_urls: Vec<String>,
-    #[prost(bool, tag = "5")]
-    pub(crate) is_learner: bool,
-}
-
-/// From gRPC's `health.proto`; an empty service means the whole server.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthCheckRequest {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct HealthCheckResponse {
-    #[prost(int32, tag = "1")]
-    pub(crate) status: i32,
-}
-
-pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
-pub(crate) const AUTH_STATUS: &str = "/etcdserverpb.Auth/AuthStatus";
-pub(crate) const MEMBER_LIST: &str = "/etcdserverpb.Cluster/MemberList";
-
-/// One unary call.
-pub(crate) async fn unary<Service, Request, Response>(
-    channel: Service,
-    path: &'static str,
-    request: Request,
-) -> Result<Response, Status>
-where
-    Service: GrpcService<tonic::body::Body>,
-    Service::Error: Into<StdError>,
-    Service::ResponseBody: Body<Data = Bytes> + Send + 'static,
-    <Service::ResponseBody as Body>::Error: Into<StdError> + Send,
-    Request: prost::Message + Send + Sync + 'static,
-    Response: prost::Message + std::default::Default + Send + Sync + 'static,
-{
-    let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
-    let codec = tonic_prost::ProstCodec::<Request, Response>::default();
-    let response = grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), codec).await?;
-    Ok(response.into_inner())
+    pub revision: i64,
 }

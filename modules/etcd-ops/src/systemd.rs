@@ -1,5 +1,6 @@
 //! The host's systemd, through systemctl: its own D-Bus library would cost a third of the executable.
 
+use crate::clock;
 use ansible_protocol::{ErrorKind, Failure};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -110,9 +111,10 @@ fn parse(text: &str) -> Unit {
 /// `Sat 2026-11-21 01:04:47.123456 UTC` as microseconds since the Unix epoch; 0 when there is none.
 fn started_at(text: &str) -> u64 {
     let stamp = text.split_once(' ').map_or("", |(_, rest)| rest).trim_end_matches(" UTC").trim();
-    let time = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", stamp)
-        .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC));
-    time.map_or(0, |time| u64::try_from(time.timestamp().as_microsecond()).unwrap_or(0))
+    let (whole, fraction) = stamp.split_once('.').unwrap_or((stamp, "0"));
+    let second = clock::read(whole, "0000-00-00 00:00:00").and_then(|time| u64::try_from(time.as_second()).ok());
+    let part = format!("{fraction:0<6.6}").parse().ok();
+    second.zip(part).map_or(0, |(second, part): (u64, u64)| second * 1_000_000 + part)
 }
 
 /// Runs systemctl with fixed arguments.

@@ -3,7 +3,7 @@
 use crate::client::{AuthState, MemberClient};
 use crate::connection::Session;
 use crate::{hex, rpc};
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -137,7 +137,7 @@ impl ClusterView {
             tasks.spawn(async move { observe_member(&session, member).await });
         }
         let mut members = tasks.join_all().await;
-        members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        order::sort_by(&mut members, |a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         let leader = majority_leader(&members);
         let id = list.header.map_or(0, |header| header.cluster_id);
         Ok(Self { id, members, leader, auth, endpoint: client.endpoint().to_owned() })
@@ -167,7 +167,7 @@ impl ClusterView {
     }
 }
 
-async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::MemberListResponse), Failure> {
+async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::cluster::Members), Failure> {
     let mut causes = Vec::new();
     let mut kind = ErrorKind::Unreachable;
     let mut stale = None;
@@ -198,7 +198,7 @@ async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::MemberLi
     stale.ok_or_else(|| Failure::new(kind, causes.join("; ")))
 }
 
-async fn observe_member(session: &Session, member: rpc::Member) -> MemberView {
+async fn observe_member(session: &Session, member: rpc::cluster::Member) -> MemberView {
     let mut view = MemberView {
         id: member.id,
         name: member.name,
@@ -271,17 +271,17 @@ fn serving(client: &MemberClient, status: &Status, read: Result<(), Failure>) ->
 ///
 /// When the member does not answer, or its answer lacks the header.
 pub async fn status(client: &MemberClient) -> Result<(u64, Status), Failure> {
-    let response = client.call("ask for the status", async |client| client.maintenance_client().status().await).await?;
-    let id = response.header().map_or(0, etcd_client::ResponseHeader::member_id);
+    let response = client.call("ask for the status", &rpc::maintenance::StatusOf {}).await?;
+    let id = response.header.map_or(0, |header| header.member_id);
     let status = Status {
-        version: response.version().to_owned(),
-        db_size: response.db_size(),
-        db_size_in_use: response.raft_used_db_size(),
-        leader: response.leader(),
-        raft_term: response.raft_term(),
-        raft_index: response.raft_index(),
-        raft_applied_index: response.raft_applied_index(),
-        errors: response.errors().to_vec(),
+        version: response.version,
+        db_size: response.db_size,
+        db_size_in_use: response.db_size_in_use,
+        leader: response.leader,
+        raft_term: response.raft_term,
+        raft_index: response.raft_index,
+        raft_applied_index: response.raft_applied_index,
+        errors: response.errors,
     };
     Ok((id, status))
 }

@@ -4,7 +4,7 @@
 //! hosts that the playbooks look at.
 
 use crate::address;
-use ansible_protocol::Object;
+use ansible_protocol::{Object, order};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -97,12 +97,10 @@ pub(crate) fn read(json: &Value) -> Inventory {
         let cluster = cluster(&groups, &variables, &candidates, &name);
         inventory.clusters.insert(name, cluster);
     }
-    let members: BTreeSet<String> = inventory.members().map(|(_, member)| member.host.clone()).collect();
+    let members = order::set(inventory.members().map(|(_, member)| member.host.clone()));
     let all = groups.values().flat_map(|group| texts(group, "hosts")).chain(variables.keys().map(String::as_str));
-    inventory.others = all
-        .filter(|host| !members.contains(*host))
-        .map(|host| (host.to_owned(), addresses(host, &object(&variables, host))))
-        .collect();
+    let others = all.filter(|host| !members.contains(*host));
+    inventory.others = order::map(others.map(|host| (host.to_owned(), addresses(host, &object(&variables, host)))));
     inventory
 }
 
@@ -129,7 +127,7 @@ fn cluster(groups: &Object, variables: &Object, candidates: &[String], name: &st
         }
     }
     let mut members: Vec<Member> = hosts.iter().map(|host| member(name, host, &object(variables, host))).collect();
-    members.sort_by_key(|member| member.seq.unwrap_or(u32::MAX));
+    order::sort_by_key(&mut members, |member| member.seq.unwrap_or(u32::MAX));
     Cluster { name: name.to_owned(), members, problems }
 }
 
@@ -157,7 +155,7 @@ fn addresses(host: &str, variables: &Object) -> Vec<IpAddr> {
     let texts = ["ansible_host", "etcd_address"].iter().filter_map(|name| text(variables, name));
     let mut addresses: Vec<IpAddr> =
         std::iter::once(host.to_owned()).chain(texts).filter_map(|text| address::parse(&text)).collect();
-    addresses.sort();
+    order::sort(&mut addresses);
     addresses.dedup();
     addresses
 }

@@ -3,7 +3,7 @@
 use crate::inventory::{Cluster, Inventory, Member};
 use crate::request::{Action, Request};
 use crate::target::{self, Chosen};
-use ansible_protocol::nearest;
+use ansible_protocol::{nearest, order};
 use std::net::IpAddr;
 
 /// What is to be run.
@@ -87,11 +87,11 @@ pub(crate) fn plan(request: &Request, inventory: &Inventory) -> Result<Plan, Vec
     } else {
         changes(request, chosen, &mut problems)
     };
-    changes.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+    order::sort_by(&mut changes, |one, other| one.cluster.cmp(&other.cluster));
     let gone =
         if unknown.is_empty() { None } else { gone(request, inventory, named, unknown, &changes, &mut problems) };
     let concerned = changes.iter().map(|change| &change.cluster).chain(gone.iter().map(|gone| &gone.cluster));
-    for name in concerned.collect::<std::collections::BTreeSet<_>>() {
+    for name in order::set(concerned) {
         problems.extend(inventory.clusters.get(name).into_iter().flat_map(|cluster| cluster.problems.iter().cloned()));
     }
     problems.extend(changes.iter().flat_map(|change| change_problems(request.action, change)));

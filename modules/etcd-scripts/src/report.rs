@@ -4,6 +4,7 @@ use crate::address;
 use crate::inventory::Member;
 use crate::plan::{Change, Gone, Plan};
 use crate::request::Action;
+use ansible_protocol::order;
 
 /// All problems in one message.
 pub(crate) fn refusal(action: Action, problems: &[String]) -> String {
@@ -227,7 +228,7 @@ fn outcome(plan: &Plan) -> Vec<(&str, Vec<&Member>)> {
         let mut remaining: Vec<&Member> = change.others.iter().collect();
         if plan.action == Action::Add {
             remaining.extend(&change.chosen);
-            remaining.sort_by_key(|member| member.seq.unwrap_or(u32::MAX));
+            order::sort_by_key(&mut remaining, |member| member.seq.unwrap_or(u32::MAX));
         }
         clusters.push((&change.cluster, remaining));
     }

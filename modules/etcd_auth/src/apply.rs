@@ -1,10 +1,10 @@
 use crate::model::{Credential, Desired, ROOT, Step, Wish};
 use crate::observe::check;
 use crate::range::{Access, Range};
-use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::{Permission, PermissionType, RoleRevokePermissionOptions, UserAddOptions};
+use ansible_protocol::{ErrorKind, Failure, order};
 use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
 use etcd_ops::connection::Login;
+use etcd_ops::rpc::auth::{self, Permission, PermissionType, UserOptions};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,10 +31,10 @@ async fn take(client: &mut MemberClient, desired: &Desired, step: &Step, deadlin
     let what = step.to_string();
     match step {
         Step::AddRole(role) => {
-            client.call(&what, async |client| client.auth_client().role_add(role.as_str()).await).await?;
+            client.call(&what, &auth::RoleAdd { name: role.clone() }).await?;
         }
         Step::DeleteRole(role) => {
-            client.call(&what, async |client| client.auth_client().role_delete(role.as_str()).await).await?;
+            client.call(&what, &auth::RoleDelete { role: role.clone() }).await?;
         }
         Step::Grant { role, range, access } => grant(client, &what, role, range, *access).await?,
         Step::Revoke { role, range } => revoke(client, &what, role, range).await?,
@@ -44,9 +44,7 @@ async fn take(client: &mut MemberClient, desired: &Desired, step: &Step, deadlin
         Step::SetPassword(name) => set_password(client, desired, name).await?,
         Step::GrantRole { user, role } => give(client, user, role).await?,
         Step::RevokeRole { user, role } => {
-            client
-                .call(&what, async |client| client.auth_client().user_revoke_role(user.as_str(), role.as_str()).await)
-                .await?;
+            client.call(&what, &auth::UserRevokeRole { name: user.clone(), role: role.clone() }).await?;
         }
         Step::Enable => {
             enable(client, deadline).await?;
@@ -55,7 +53,7 @@ async fn take(client: &mut MemberClient, desired: &Desired, step: &Step, deadlin
             }
         }
         Step::Disable => {
-            client.call(&what, async |client| client.auth_client().auth_disable().await).await?;
+            client.call(&what, &auth::Disable {}).await?;
             // A token of before means nothing any more, and some versions refuse it.
             client.log_out();
         }
@@ -76,44 +74,34 @@ async fn grant(client: &MemberClient, what: &str, role: &str, range: &Range, acc
     let kind = match access {
         Access::Read => PermissionType::Read,
         Access::Write => PermissionType::Write,
-        Access::ReadWrite => PermissionType::Readwrite,
+        Access::ReadWrite => PermissionType::ReadWrite,
     };
-    let permission = Permission::new(kind, range.key.clone()).with_range_end(range.end.clone());
-    client
-        .call(what, async |client| client.auth_client().role_grant_permission(role, permission.clone()).await)
-        .await
-        .map(drop)
+    let permission = Permission { permission_type: kind.into(), key: range.key.clone(), range_end: range.end.clone() };
+    client.call(what, &auth::RoleGrantPermission { name: role.to_owned(), permission: Some(permission) }).await
 }
 
 async fn revoke(client: &MemberClient, what: &str, role: &str, range: &Range) -> Result<(), Failure> {
-    let options = RoleRevokePermissionOptions::new().with_range_end(range.end.clone());
-    client
-        .call(what, async |client| {
-            client.auth_client().role_revoke_permission(role, range.key.clone(), Some(options.clone())).await
-        })
-        .await
-        .map(drop)
+    let (key, range_end) = (range.key.clone(), range.end.clone());
+    client.call(what, &auth::RoleRevokePermission { role: role.to_owned(), key, range_end }).await
 }
 
 async fn give(client: &MemberClient, user: &str, role: &str) -> Result<(), Failure> {
     let what = format!("give {user} the role {role}");
-    client.call(&what, async |client| client.auth_client().user_grant_role(user, role).await).await.map(drop)
+    client.call(&what, &auth::UserGrantRole { user: user.to_owned(), role: role.to_owned() }).await
 }
 
 async fn add_user(client: &MemberClient, what: &str, name: &str, wish: &Wish) -> Result<(), Failure> {
-    let (password, options) = match wish {
-        Wish::Password(password) => (password.expose_secret(), UserAddOptions::new()),
-        Wish::NoPassword => ("", UserAddOptions::new().with_no_pwd()),
+    let (password, no_password) = match wish {
+        Wish::Password(password) => (password.expose_secret(), false),
+        Wish::NoPassword => ("", true),
         Wish::Keep => return Err(Failure::new(ErrorKind::Internal, format!("no password is known to {what}"))),
     };
-    client
-        .call(what, async |client| client.auth_client().user_add(name, password, Some(options.clone())).await)
-        .await
-        .map(drop)
+    let (name, password, options) = (name.to_owned(), password.to_owned(), Some(UserOptions { no_password }));
+    client.call(what, &auth::UserAdd { name, password, options }).await
 }
 
 async fn delete_user(client: &MemberClient, what: &str, name: &str) -> Result<(), Failure> {
-    client.call(what, async |client| client.auth_client().user_delete(name).await).await.map(drop)
+    client.call(what, &auth::UserDelete { name: name.to_owned() }).await
 }
 
 async fn recreate(client: &MemberClient, name: &str, wish: &Wish, roles: &BTreeSet<String>) -> Result<(), Failure> {
@@ -148,10 +136,8 @@ async fn go_on_as(client: &mut MemberClient, name: &str, password: &SecretString
 
 async fn change_password(client: &MemberClient, name: &str, password: &SecretString) -> Result<(), Failure> {
     let what = format!("set the password of {name}");
-    client
-        .call(&what, async |client| client.auth_client().user_change_password(name, password.expose_secret()).await)
-        .await
-        .map(drop)
+    let (name, password) = (name.to_owned(), password.expose_secret().to_owned());
+    client.call(&what, &auth::UserChangePassword { name, password }).await
 }
 
 /// Enables authentication. Tried again only when there was no leader to do it and it is seen to be off still.
@@ -159,9 +145,7 @@ async fn enable(client: &MemberClient, deadline: Instant) -> Result<(), Failure>
     let mut poll = tokio::time::interval(Duration::from_millis(500));
     loop {
         poll.tick().await;
-        let enabled =
-            client.call("enable authentication", async |client| client.auth_client().auth_enable().await).await;
-        let Err(failure) = enabled else { return Ok(()) };
+        let Err(failure) = client.call("enable authentication", &auth::Enable {}).await else { return Ok(()) };
         let transient = matches!(failure.kind, ErrorKind::NoLeader | ErrorKind::Timeout | ErrorKind::Unreachable);
         if !transient || Instant::now() >= deadline {
             return Err(failure);
@@ -189,8 +173,8 @@ async fn prove(client: &mut MemberClient, desired: &Desired, name: &str) -> Resu
         Credential::OtherPassword => set_password(client, desired, name).await?,
         Credential::OtherKind => {
             let what = format!("look at user {name}");
-            let user = client.call(&what, async |client| client.auth_client().user_get(name).await).await?;
-            recreate(client, name, &wish, &user.roles().iter().cloned().collect()).await?;
+            let roles = client.call(&what, &auth::UserGet { name: name.to_owned() }).await?.names;
+            recreate(client, name, &wish, &order::set(roles)).await?;
         }
     }
     match check(client, name, &wish).await? {

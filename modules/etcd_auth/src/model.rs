@@ -1,4 +1,5 @@
 use crate::range::{Access, Range};
+use ansible_protocol::order;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +191,7 @@ impl Current {
     pub(crate) fn to_value(&self) -> Value {
         let users = self.users.iter().map(|(name, user)| json!({ "name": name, "roles": user.roles }));
         let roles = self.roles.iter().map(|(name, permissions)| {
-            let sorted: BTreeSet<&(Range, Access)> = permissions.iter().collect();
+            let sorted = order::set(permissions);
             let permissions: Vec<Value> = sorted.into_iter().map(|(range, access)| range.to_value(*access)).collect();
             json!({ "name": name, "permissions": permissions })
         });
@@ -212,5 +213,5 @@ fn grant(permissions: &mut Vec<(Range, Access)>, range: &Range, access: Access) 
         Some((other, present)) if other == range => *present = access,
         _ => permissions.push((range.clone(), access)),
     }
-    permissions.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+    order::sort_by(permissions, |(a, _), (b, _)| a.key.cmp(&b.key));
 }

@@ -1,10 +1,10 @@
 use crate::model::{Credential, Current, Desired, ROOT, User, Wish, new_role};
 use crate::params::Params;
 use crate::range::{Access, Range};
-use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::PermissionType;
+use ansible_protocol::{ErrorKind, Failure, order};
 use etcd_ops::client::{AuthState, MemberClient, PasswordCheck};
 use etcd_ops::connection::{Login, Session};
+use etcd_ops::rpc::auth::{self, Permission, PermissionType};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,34 +82,32 @@ pub(crate) async fn observe(client: &mut MemberClient, params: &Params, desired:
 /// Users, roles and permissions as they are.
 pub(crate) async fn read(client: &MemberClient, enabled: bool) -> Result<Current, Failure> {
     let mut current = Current { enabled, users: BTreeMap::new(), roles: BTreeMap::new() };
-    let list = client.call("list the users", async |client| client.auth_client().user_list().await).await?;
-    for name in list.users() {
+    for name in client.call("list the users", &auth::UserList {}).await?.names {
         let what = format!("look at user {name}");
-        let user = client.call(&what, async |client| client.auth_client().user_get(name.as_str()).await).await?;
-        let roles = user.roles().iter().cloned().collect();
-        current.users.insert(name.clone(), User { roles, credential: Credential::Unknown });
+        let user = client.call(&what, &auth::UserGet { name: name.clone() }).await?;
+        let roles = order::set(user.names);
+        current.users.insert(name, User { roles, credential: Credential::Unknown });
     }
-    let list = client.call("list the roles", async |client| client.auth_client().role_list().await).await?;
-    for name in list.roles() {
+    for name in client.call("list the roles", &auth::RoleList {}).await?.names {
         if name == ROOT {
-            current.roles.insert(name.clone(), new_role(name));
+            let role = new_role(&name);
+            current.roles.insert(name, role);
             continue;
         }
         let what = format!("look at role {name}");
-        let role = client.call(&what, async |client| client.auth_client().role_get(name.as_str()).await).await?;
-        let permissions = role.permissions().iter().map(permission).collect();
-        current.roles.insert(name.clone(), permissions);
+        let role = client.call(&what, &auth::RoleGet { role: name.clone() }).await?;
+        current.roles.insert(name, role.permissions.into_iter().map(permission).collect());
     }
     Ok(current)
 }
 
-fn permission(permission: &etcd_client::Permission) -> (Range, Access) {
-    let access = match PermissionType::try_from(permission.get_type()) {
+fn permission(permission: Permission) -> (Range, Access) {
+    let access = match PermissionType::try_from(permission.permission_type) {
         Ok(PermissionType::Read) => Access::Read,
         Ok(PermissionType::Write) => Access::Write,
-        Ok(PermissionType::Readwrite) | Err(_) => Access::ReadWrite,
+        Ok(PermissionType::ReadWrite) | Err(_) => Access::ReadWrite,
     };
-    (Range { key: permission.key().to_vec(), end: permission.range_end().to_vec() }, access)
+    (Range { key: permission.key, end: permission.range_end }, access)
 }
 
 /// Finds out who we can be, and how root's password stands to the one wished for.

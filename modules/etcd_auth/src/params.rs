@@ -1,6 +1,6 @@
 use crate::model::{Desired, Purge, ROOT, UserWish, Wish};
 use crate::range::{Access, Range};
-use ansible_protocol::Failure;
+use ansible_protocol::{Failure, order};
 use etcd_ops::connection::Connection;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -144,7 +144,7 @@ impl User {
             (None, true) => Wish::NoPassword,
             (None, false) => Wish::Keep,
         };
-        Some(UserWish { wish, roles: self.roles.as_ref().map(|roles| roles.iter().cloned().collect()) })
+        Some(UserWish { wish, roles: self.roles.clone().map(order::set) })
     }
 }
 

@@ -1,5 +1,6 @@
 use crate::model::{Credential, Current, Desired, ROOT, Step, UserWish, Wish};
 use crate::range::{Access, Range};
+use ansible_protocol::order;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The steps that lead from what is to what is wished for, in an order in which root can always log in: first what
@@ -184,8 +185,7 @@ impl Planner<'_> {
             };
             self.push(step);
         }
-        let needed: BTreeSet<&String> =
-            desired.users.values().flatten().flat_map(|user| user.roles.iter().flatten()).collect();
+        let needed = order::set(desired.users.values().flatten().flat_map(|user| user.roles.iter().flatten()));
         for (name, permissions) in self.state.roles.clone() {
             match desired.roles.get(&name) {
                 Some(Some(wished)) if purge.permissions => self.take_permissions(&name, &permissions, wished),
@@ -205,7 +205,7 @@ impl Planner<'_> {
     }
 
     fn take_permissions(&mut self, role: &str, present: &[(Range, Access)], wished: &BTreeMap<Range, Access>) {
-        let present: BTreeSet<&Range> = present.iter().map(|(range, _)| range).collect();
+        let present = order::set(present.iter().map(|(range, _)| range));
         for range in present.into_iter().filter(|range| !wished.contains_key(range)) {
             self.push(Step::Revoke { role: role.to_owned(), range: range.clone() });
         }

@@ -1,5 +1,6 @@
 use crate::names::{self, Name};
 use crate::pem;
+use ansible_protocol::order;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -162,7 +163,7 @@ pub(crate) fn timestamp(second: i64) -> Timestamp {
 
 fn alternative_names(parsed: &X509Certificate<'_>) -> Result<BTreeSet<Name>, String> {
     let found = parsed.subject_alternative_name().map_err(|error| error.to_string())?;
-    let names = found.map(|extension| extension.value.general_names.iter().map(name).collect());
+    let names = found.map(|extension| order::set(extension.value.general_names.iter().map(name)));
     Ok(names.unwrap_or_default())
 }
 

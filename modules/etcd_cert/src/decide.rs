@@ -2,6 +2,7 @@
 
 use crate::certificate::{Certificate, anchor, same_set};
 use crate::names::{self, Name};
+use ansible_protocol::order;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -173,8 +174,8 @@ fn leaf_reasons(wanted: &Wanted, now: Timestamp, leaf: &Certificate) -> Vec<Reas
         reasons.push(Reason::CommonName { has: leaf.common_name.clone(), wanted: name.clone() });
     }
     if let Some(names) = wanted.names.as_ref().filter(|names| **names != leaf.names) {
-        let missing = names.difference(&leaf.names).cloned().collect();
-        reasons.push(Reason::Names { missing, extra: leaf.names.difference(names).cloned().collect() });
+        let missing = order::set(names.difference(&leaf.names).cloned());
+        reasons.push(Reason::Names { missing, extra: order::set(leaf.names.difference(names).cloned()) });
     }
     if !leaf.missing_usages.is_empty() {
         reasons.push(Reason::Usages(leaf.missing_usages.clone()));

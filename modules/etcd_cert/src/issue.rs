@@ -3,7 +3,7 @@
 use crate::certificate::{self, Certificate};
 use crate::key::Key;
 use crate::names::Name;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber,
@@ -15,8 +15,8 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-/// How far clocks may differ: certificates are valid from that long before they are made.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+/// How far clocks may differ, in seconds: certificates are valid from that long before they are made.
+const CLOCK_SKEW: i64 = 3600;
 
 /// Who and for how long.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct Subject {
 pub(crate) fn authority(key: &Key, common_name: &str, now: Timestamp, days: i64) -> Result<String, String> {
     let mut params = CertificateParams::default();
     params.distinguished_name = distinguished_name(common_name);
-    set_validity(&mut params, now - CLOCK_SKEW, after(now, days));
+    set_validity(&mut params, skewed(now), after(now, days));
     params.serial_number = Some(serial()?);
     // It signs leaves only.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -82,7 +82,7 @@ pub(crate) fn sign(
     let public = check_request(request, subject)?;
     let mut params = subject_params(subject)?;
     let wanted_end = after(now, days);
-    set_validity(&mut params, (now - CLOCK_SKEW).max(authority.not_before), wanted_end.min(authority.not_after));
+    set_validity(&mut params, skewed(now).max(authority.not_before), wanted_end.min(authority.not_after));
     params.serial_number = Some(serial()?);
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
@@ -171,6 +171,11 @@ fn serial() -> Result<SerialNumber, String> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| "the system has no random numbers".to_owned())?;
     bytes[0] = bytes[0] & 0x3f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
+}
+
+/// Valid already for hosts whose clock is behind.
+fn skewed(now: Timestamp) -> Timestamp {
+    certificate::timestamp(now.as_second() - CLOCK_SKEW)
 }
 
 fn after(now: Timestamp, days: i64) -> Timestamp {

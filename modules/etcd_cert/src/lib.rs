@@ -34,7 +34,7 @@ mod table;
 pub use params::Params;
 
 use ansible_protocol::{Context, Failure, Module, ModuleSpec, Outcome};
-use jiff::Timestamp;
+use etcd_ops::clock;
 use params::State;
 
 /// What is to be known of the first certificate in a PEM text: subject, names, validity, issuer, serial, fingerprint.
@@ -44,7 +44,7 @@ use params::State;
 /// Returns why the text holds no certificate.
 pub fn facts(pem: &str) -> Result<serde_json::Value, String> {
     let certificates = certificate::Certificate::all_from_pem(pem)?;
-    certificates.first().map(|first| first.facts(Timestamp::now())).ok_or_else(|| "it holds no certificate".to_owned())
+    certificates.first().map(|first| first.facts(clock::now())).ok_or_else(|| "it holds no certificate".to_owned())
 }
 
 /// The module `etcd_cert`.
@@ -56,7 +56,7 @@ impl Module for EtcdCert {
     const SPEC: ModuleSpec = table::SPEC;
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
-        let now = Timestamp::now();
+        let now = clock::now();
         params.check(context)?;
         match params.state {
             State::Authority => authority::ensure(&params.authority_request(now), context),

@@ -6,8 +6,8 @@
 use crate::disk::{Attributes, open};
 use crate::plan::Step;
 use ansible_protocol::Failure;
+use etcd_ops::clock;
 use etcd_ops::files::{self, Staged, parent};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -156,7 +156,7 @@ fn set_attributes(file: &File, wanted: Attributes) -> io::Result<()> {
 /// Keeps the file under another name. A second link costs no room and is there at once; the rename that follows
 /// leaves it alone.
 fn keep(path: &Path) -> io::Result<PathBuf> {
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = clock::now().to_string();
     for count in 0..100 {
         let number = if count == 0 { String::new() } else { format!(".{count}") };
         let mut name = path.as_os_str().to_owned();

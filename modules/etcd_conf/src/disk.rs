@@ -1,6 +1,7 @@
 //! What is on the disk.
 
 use crate::params::Wanted;
+use ansible_protocol::order;
 use etcd_ops::mounts::is_mount_point;
 use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +92,7 @@ impl Disk {
     /// What cannot be listed or told apart is found out when it is removed: that removes empty directories only.
     fn look_inside(&mut self, path: &Path) {
         if let (Seen::Directory(_), Ok(entries)) = (self.at(path), std::fs::read_dir(path)) {
-            self.holds.insert(path.to_owned(), entries.flatten().map(|entry| entry.path()).collect());
+            self.holds.insert(path.to_owned(), order::set(entries.flatten().map(|entry| entry.path())));
         }
         if is_mount_point(path).is_ok_and(|mounted| mounted) {
             self.mount_points.insert(path.to_owned());
@@ -162,7 +163,7 @@ fn leftovers(path: &Path) -> Vec<PathBuf> {
         })
         .map(|entry| entry.path())
         .collect();
-    found.sort();
+    order::sort(&mut found);
     found
 }
 

@@ -2,7 +2,7 @@
 
 use crate::contradictions::{PEER_URL, text, urls};
 use crate::url::Url;
-use ansible_protocol::Object;
+use ansible_protocol::{Object, order};
 use etcd_ops::catalogue::{Problem, pairs};
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn mismatch(config: &Object, name: &str, own: &[Url]) -> Option<String> {
             (url.scheme.clone(), host, url.port)
         };
         let mut facts: Vec<_> = urls.iter().map(fact).collect();
-        facts.sort();
+        order::sort(&mut facts);
         facts
     };
     if facts(own) == facts(&advertised) {

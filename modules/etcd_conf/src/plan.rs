@@ -3,6 +3,7 @@
 use crate::disk::{Attributes, Disk, Seen};
 use crate::params::{Present, Wanted, WantedFile};
 use crate::removal;
+use ansible_protocol::order;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +56,7 @@ pub(crate) fn plan(wanted: &Wanted, disk: &Disk) -> Plan {
     plan.steps.extend(disk.leftovers.iter().cloned().map(Step::RemoveLeftover));
     let mut directories: Vec<_> =
         wanted.directories.iter().filter_map(|directory| Some((&directory.path, directory.attributes?))).collect();
-    directories.sort_by_key(|(path, _)| path.components().count());
+    order::sort_by_key(&mut directories, |(path, _)| path.components().count());
     let mut made = BTreeSet::new();
     for (path, attributes) in directories {
         plan.directory(path, attributes, disk, &mut made);

@@ -3,7 +3,7 @@
 use crate::disk::{Disk, Seen};
 use crate::params::{Wanted, WantedFile};
 use crate::plan::{Plan, Step};
-use std::collections::BTreeSet;
+use ansible_protocol::order;
 use std::path::{Path, PathBuf};
 
 /// As many names are enough for a warning.
@@ -37,7 +37,7 @@ pub(crate) fn file(plan: &mut Plan, file: &WantedFile, disk: &Disk) {
 pub(crate) fn directories(plan: &mut Plan, wanted: &Wanted, disk: &Disk) {
     let unwanted = wanted.directories.iter().filter(|directory| directory.attributes.is_none());
     let mut unwanted: Vec<&PathBuf> = unwanted.map(|directory| &directory.path).collect();
-    unwanted.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+    order::sort_by_key(&mut unwanted, |path| std::cmp::Reverse(path.components().count()));
     for path in unwanted {
         if let Some(inside) = wanted_inside(wanted, path) {
             plan.problem(path, format!("is to be removed, but {} in it is to be there", inside.display()));
@@ -75,12 +75,9 @@ fn wanted_inside<'a>(wanted: &'a Wanted, directory: &Path) -> Option<&'a Path> {
 fn what_stays(plan: &Plan, disk: &Disk, directory: &Path) -> Option<String> {
     let backups = |step: &&Step| matches!(step, Step::RemoveFile { path, keep_previous: true } if path.parent() == Some(directory));
     let backups = plan.steps.iter().filter(backups).count();
-    let gone: BTreeSet<&Path> = plan
-        .steps
-        .iter()
-        .filter(|step| matches!(step, Step::RemoveLeftover(_) | Step::RemoveFile { .. } | Step::RemoveDirectory(_)))
-        .map(Step::path)
-        .collect();
+    let removes =
+        |step: &&Step| matches!(step, Step::RemoveLeftover(_) | Step::RemoveFile { .. } | Step::RemoveDirectory(_));
+    let gone = order::set(plan.steps.iter().filter(removes).map(Step::path));
     let held = disk.holds.get(directory).into_iter().flatten();
     let staying: Vec<&Path> = held.map(PathBuf::as_path).filter(|path| !gone.contains(path)).collect();
     let names = staying.iter().take(NAMED).filter_map(|path| path.file_name());

@@ -23,8 +23,7 @@ use crate::users::Guard;
 use ansible_protocol::{Context, Diff, ErrorKind, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::datadir::DataDir;
 use etcd_ops::membership::parse_id;
-use etcd_ops::{hex, systemd};
-use jiff::Timestamp;
+use etcd_ops::{clock, hex, systemd};
 use serde::Deserialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -56,7 +55,7 @@ impl Module for EtcdData {
             force: params.force,
         };
         let seen = Seen::observe(&params.data_dir, params.wal_dir.as_deref())?;
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let now = clock::compact(clock::now());
         let plan = plan::plan(&asked, &seen, &now)?;
         let mut outcome = outcome(&asked, &seen, &plan);
         if plan.steps.is_empty() {

@@ -105,7 +105,11 @@ impl Place {
 }
 
 fn names(directory: &Path) -> io::Result<BTreeSet<String>> {
-    std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(directory)? {
+        names.insert(entry?.file_name().to_string_lossy().into_owned());
+    }
+    Ok(names)
 }
 
 /// What is deleted or moved has to be one tree on one file system.

@@ -1,7 +1,7 @@
 //! Who uses the data.
 
 use crate::observe::Seen;
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ impl Guard {
         let data_dir = seen.data.path.display();
         let member = seen.data.path.join("member");
         let wal = seen.wal.as_ref().map(|wal| wal.path.clone());
-        let files: BTreeSet<(u64, u64)> = [Some(member.clone()), wal].into_iter().flatten().flat_map(files).collect();
+        let files = order::set([Some(member.clone()), wal].into_iter().flatten().flat_map(files));
         let users = processes_with(&files);
         let refused = |who: &str| {
             let msg = format!("{data_dir} is left alone: {who}; stop that first, and run it again");

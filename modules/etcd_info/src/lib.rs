@@ -7,10 +7,11 @@ mod spec;
 /// Who uses a cluster.
 mod usage;
 
-use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome};
+use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome, order};
 use etcd_ops::block_on;
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir};
+use etcd_ops::rpc::maintenance::HashKv;
 use etcd_ops::view::{ClusterView, MemberView};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -145,15 +146,14 @@ async fn hashes(session: &Session, view: &ClusterView) -> Result<Value, Failure>
     }
     let mut revisions = Vec::new();
     for (_, client) in &clients {
-        let hash = client.call("hash the keys", async |client| client.maintenance_client().hash_kv(0).await).await?;
-        revisions.push(hash.header().map_or(0, etcd_client::ResponseHeader::revision));
+        let hash = client.call("hash the keys", &HashKv { revision: 0 }).await?;
+        revisions.push(hash.header.map_or(0, |header| header.revision));
     }
     let revision = revisions.into_iter().min().unwrap_or(0);
     let mut members = serde_json::Map::new();
     for (member, client) in &clients {
-        let hash =
-            client.call("hash the keys", async |client| client.maintenance_client().hash_kv(revision).await).await?;
-        members.insert(etcd_ops::hex(member.id), hash.hash().into());
+        let hash = client.call("hash the keys", &HashKv { revision }).await?;
+        members.insert(etcd_ops::hex(member.id), hash.hash.into());
     }
     Ok(json!({ "revision": revision, "members": members }))
 }
@@ -170,7 +170,7 @@ async fn answering(urls: &[String], dial_timeout: Duration) -> Vec<String> {
         });
     }
     let mut found: Vec<(usize, String)> = tasks.join_all().await.into_iter().flatten().collect();
-    found.sort();
+    order::sort(&mut found);
     found.into_iter().map(|(_, url)| url).collect()
 }
 

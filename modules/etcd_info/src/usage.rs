@@ -1,9 +1,9 @@
 //! Who uses a cluster: live leases, and the keys of well-known clients.
 
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::{GetOptions, LeaseTimeToLiveOptions};
 use etcd_ops::client::MemberClient;
 use etcd_ops::connection::Session;
+use etcd_ops::rpc::keys::{LeaseLeases, LeaseTimeToLive, Range};
 use etcd_ops::view::ClusterView;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -29,27 +29,21 @@ pub(crate) async fn usage(session: &Session, view: &ClusterView) -> Result<Value
 }
 
 async fn leases(client: &MemberClient) -> Result<Value, Failure> {
-    let list = client.call("list the leases", async |client| client.lease_client().leases().await).await?;
+    let leases = client.call("list the leases", &LeaseLeases {}).await?.leases;
     let mut sample = Vec::new();
-    for lease in list.leases().iter().take(SAMPLE) {
-        let options = || Some(LeaseTimeToLiveOptions::new());
-        let what = "ask how long a lease lasts";
-        let left =
-            client.call(what, async |client| client.lease_client().time_to_live(lease.id(), options()).await).await?;
-        sample.push(json!({ "id": format!("{:016x}", lease.id()), "ttl": left.ttl() }));
+    for lease in leases.iter().take(SAMPLE) {
+        let left = client.call("ask how long a lease lasts", &LeaseTimeToLive { id: lease.id }).await?;
+        sample.push(json!({ "id": format!("{:016x}", lease.id), "ttl": left.ttl }));
     }
-    Ok(json!({ "count": list.leases().len(), "sample": sample }))
+    Ok(json!({ "count": leases.len(), "sample": sample }))
 }
 
 async fn page(client: &MemberClient, from: Vec<u8>) -> Result<Page, Failure> {
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
-    let options = GetOptions::new().with_from_key().with_keys_only().with_limit(limit);
-    let what = "look through the keys";
-    let mut answer =
-        client.call(what, async |client| client.kv_client().get(from.clone(), Some(options.clone())).await).await?;
-    let (count, more) = (answer.count(), answer.more());
-    let keys = answer.take_kvs().into_iter().map(|pair| pair.into_key_value().0).collect();
-    Ok(Page { keys, count, more })
+    let request = Range { key: from, range_end: vec![0], limit, keys_only: true, ..Range::default() };
+    let answer = client.call("look through the keys", &request).await?;
+    let keys = answer.keys.into_iter().map(|key| key.key).collect();
+    Ok(Page { keys, count: answer.count, more: answer.more })
 }
 
 /// One answer: keys in their order, how many there are from the first of them on, and whether these are not all.

@@ -1,7 +1,7 @@
 //! Hosts and variables become clusters of named members with URLs.
 
 use crate::{Findings, variables};
-use ansible_protocol::{Object, nearest};
+use ansible_protocol::{Object, nearest, order};
 use etcd_ops::catalogue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     fn new(name: String, token: String, mut members: Vec<Member>) -> Self {
-        members.sort_by_key(|member| member.seq);
+        order::sort_by_key(&mut members, |member| member.seq);
         let list = |of: fn(&Member) -> &String| members.iter().map(|member| of(member).clone()).collect();
         let entries: Vec<String> =
             members.iter().map(|member| format!("{}={}", member.name, member.peer_url)).collect();
@@ -85,7 +85,7 @@ impl Cluster {
             initial_cluster: entries.join(","),
             hosts: list(|member| &member.host),
             endpoints: list(|member| &member.client_url),
-            names: members.iter().map(|member| (member.peer_url.clone(), member.name.clone())).collect(),
+            names: order::map(members.iter().map(|member| (member.peer_url.clone(), member.name.clone()))),
             members,
         }
     }
@@ -117,7 +117,7 @@ pub(crate) struct Host<'a> {
 /// The clusters that the run's hosts belong to, with all their members.
 pub(crate) fn clusters(params: &Inventory, findings: &mut Findings) -> BTreeMap<String, Cluster> {
     let mut names: Vec<String> = params.play_hosts.iter().map(|host| cluster_of(params, host)).collect();
-    names.sort();
+    order::sort(&mut names);
     names.dedup();
     let mut clusters = BTreeMap::new();
     for name in names {
@@ -316,7 +316,7 @@ fn init(host: &str, variables: &Object) -> Result<bool, String> {
 fn unlike(params: &Inventory, name: &str, hosts: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
     let differ = |of: &dyn Fn(&Object) -> Option<String>| {
-        let values: BTreeSet<Option<String>> = hosts.iter().filter_map(|host| params.hosts.get(host)).map(of).collect();
+        let values = order::set(hosts.iter().filter_map(|host| params.hosts.get(host)).map(of));
         (values.len() > 1).then(|| {
             let texts: Vec<String> =
                 values.into_iter().map(|value| value.unwrap_or_else(|| "the default".into())).collect();
@@ -398,7 +398,7 @@ pub(crate) fn says(variables: &Object, name: &str) -> Option<bool> {
 /// Each host for the playbook.
 pub(crate) fn hosts<'a>(params: &Inventory, clusters: &'a BTreeMap<String, Cluster>) -> BTreeMap<&'a str, Host<'a>> {
     let members = clusters.values().flat_map(|cluster| cluster.members.iter().map(move |member| (cluster, member)));
-    members.map(|(cluster, member)| (member.host.as_str(), host(params, cluster, member))).collect()
+    order::map(members.map(|(cluster, member)| (member.host.as_str(), host(params, cluster, member))))
 }
 
 fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Host<'a> {
@@ -437,5 +437,5 @@ fn host<'a>(params: &Inventory, cluster: &'a Cluster, member: &'a Member) -> Hos
 /// The directories in which an authority is still to be made, or cannot be read.
 pub(crate) fn missing_authorities<'a>(hosts: &'a BTreeMap<&str, Host<'_>>) -> BTreeSet<&'a Path> {
     let missing = hosts.values().filter(|host| host.ca_certificate.is_none());
-    missing.map(|host| host.ca_dir.as_path()).collect()
+    order::set(missing.map(|host| host.ca_dir.as_path()))
 }

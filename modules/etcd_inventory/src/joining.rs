@@ -2,6 +2,7 @@
 
 use crate::identity::{Cluster, Member};
 use crate::observed::{Live, LiveMember, Observed};
+use ansible_protocol::order;
 use etcd_ops::membership::address;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +41,8 @@ impl Joining {
         };
         let mut candidates: Vec<&Member> = cluster.members.iter().filter(candidate).collect();
         // A cluster has one learner at a time: those that go on voting come first. Stable: by their numbers.
-        candidates.sort_by_key(|member| member.learns);
-        let mut urls: BTreeSet<&str> = live.members.iter().flat_map(LiveMember::urls).collect();
+        order::sort_by_key(&mut candidates, |member| member.learns);
+        let mut urls = order::set(live.members.iter().flat_map(LiveMember::urls));
         let mut joining = Self::default();
         for (wave, member) in candidates.into_iter().enumerate() {
             let Some(seen) = seen.get(member.host.as_str()) else { continue };
@@ -75,7 +76,7 @@ fn initial_cluster(cluster: &Cluster, live: &Live, urls: &BTreeSet<&str>) -> Str
         .flat_map(|known| known.urls().map(|url| (known.listed_name(), url)))
         .filter(|(_, url)| entries.iter().all(|(_, listed)| listed != url))
         .collect();
-    others.sort();
+    order::sort(&mut others);
     entries.extend(others);
     entries.into_iter().map(|(name, url)| format!("{name}={url}")).collect::<Vec<_>>().join(",")
 }

@@ -4,6 +4,7 @@ use crate::Findings;
 use crate::identity::{Cluster, Member};
 use crate::joining::{Entry, Joining};
 use crate::observed::{Live, Observed};
+use ansible_protocol::order;
 use etcd_ops::version::{KNOWN, Version};
 use serde::Serialize;
 use serde_json::Value;
@@ -459,7 +460,7 @@ impl<'a> Case<'a> {
 
     fn answering(&self) -> Vec<String> {
         let mut urls: Vec<String> = self.seen.values().flat_map(|seen| seen.answering.clone()).collect();
-        urls.sort();
+        order::sort(&mut urls);
         urls.dedup();
         urls
     }

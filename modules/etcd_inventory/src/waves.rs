@@ -1,6 +1,7 @@
 //! In which order members restart: one wave touches at most one member of each cluster, and the leader comes last.
 
 use crate::identity::Cluster;
+use ansible_protocol::order;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub(crate) fn order(
             .map(|(restart, host)| (restart.is_leader, host))
             .collect();
         // Stable: followers keep the order of their numbers.
-        due.sort_by_key(|(leader, _)| *leader);
+        order::sort_by_key(&mut due, |(leader, _)| *leader);
         waves.extend(due.into_iter().enumerate().map(|(wave, (_, host))| (host.to_owned(), wave)));
     }
     waves

@@ -1,6 +1,6 @@
 use crate::params::{Desired, State};
 use crate::plan::target;
-use ansible_protocol::{Diff, Outcome};
+use ansible_protocol::{Diff, Outcome, order};
 use etcd_ops::hex;
 use etcd_ops::membership::address;
 use etcd_ops::view::{ClusterView, MemberView};
@@ -63,7 +63,7 @@ fn named<'a>(view: &'a ClusterView, desired: &Desired) -> Vec<(String, &'a Membe
         let taken = named.iter().any(|(other, _)| *other == name);
         named.push((if taken { hex(member.id) } else { name }, member));
     }
-    named.sort_by(|(one, a), (other, b)| natural(one, other).then_with(|| a.peer_urls.cmp(&b.peer_urls)));
+    order::sort_by(&mut named, |(one, a), (other, b)| natural(one, other).then_with(|| a.peer_urls.cmp(&b.peer_urls)));
     named
 }
 

@@ -1,7 +1,7 @@
 //! The host's side: the target before anything is written, directories, room, and the series in a directory.
 
 use crate::series::{Entry, Series};
-use ansible_protocol::{ErrorKind, Failure};
+use ansible_protocol::{ErrorKind, Failure, order};
 use etcd_ops::files::{parent, sync_dir};
 use etcd_ops::snapshot::is_other_file;
 use nix::sys::statvfs::statvfs;
@@ -92,6 +92,6 @@ pub(crate) fn entries(dir: &Path, series: &Series) -> Result<Vec<Entry>, Failure
     };
     let files = listing.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
     let mut found: Vec<Entry> = files.filter_map(|entry| series.entry(entry.file_name().to_str()?)).collect();
-    found.sort_by(|a, b| b.cmp(a));
+    order::sort_by(&mut found, |a, b| b.cmp(a));
     Ok(found)
 }

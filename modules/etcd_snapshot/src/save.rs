@@ -6,6 +6,7 @@ use crate::part::{Part, sweep};
 use crate::series::{Entry, Series};
 use crate::source::Source;
 use ansible_protocol::{Context, Diff, ErrorKind, Failure, Outcome};
+use etcd_ops::clock;
 use etcd_ops::connection::Session;
 use etcd_ops::files::{parent, sync_dir};
 use etcd_ops::hex;
@@ -34,7 +35,7 @@ pub(crate) async fn save(params: &Params, context: &Context) -> Result<Outcome, 
         return predict(&wanted, &source, &target, before);
     }
     let begin = Instant::now();
-    let taken = Timestamp::now();
+    let taken = clock::now();
     disk::make_dir(&target.dir)?;
     sweep(&target.dir);
     let patience = Patience { deadline: session.deadline(), silence: SILENCE };
@@ -50,7 +51,7 @@ pub(crate) async fn save(params: &Params, context: &Context) -> Result<Outcome, 
         "cluster_version": fetched.contents.cluster_version,
     });
     extend(&mut snapshot, source.to_value());
-    snapshot["taken_at"] = second(taken).to_string().into();
+    snapshot["taken_at"] = taken.to_string().into();
     snapshot["duration_seconds"] = ((begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0).into();
     let mut outcome = Outcome::new(true).with("snapshot", snapshot);
     let expired = target.expired(&wanted, &name)?;
@@ -100,7 +101,7 @@ impl Target {
         let mut entries = self.entries()?;
         let new = self.series.as_ref().and_then(|series| series.entry(name));
         entries.extend(new.filter(|new| !entries.contains(new)));
-        Ok(wanted.retention.expired(&entries, name, Timestamp::now()))
+        Ok(wanted.retention.expired(&entries, name, clock::now()))
     }
 
     fn failure(&self, what: &str, error: &io::Error) -> Failure {
@@ -209,11 +210,11 @@ impl Sink for ToDisk<'_> {
 fn predict(wanted: &Wanted, source: &Source, target: &Target, before: Vec<String>) -> Result<Outcome, Failure> {
     let size = source.database + SEAL_LENGTH as u64;
     disk::check_room(&target.dir, size)?;
-    let now = Timestamp::now();
+    let now = clock::now();
     let name = target.series.as_ref().map_or_else(|| target.stem.clone(), |series| series.name(now, source.revision));
     let mut snapshot = json!({ "path": target.dir.join(&name), "size": size, "revision": source.revision });
     extend(&mut snapshot, source.to_value());
-    snapshot["taken_at"] = second(now).to_string().into();
+    snapshot["taken_at"] = now.to_string().into();
     let mut outcome = Outcome::new(true).with("snapshot", snapshot);
     let deleted = target.expired(wanted, &name)?;
     report(target, &before, &name, deleted, &mut outcome);
@@ -252,9 +253,4 @@ fn extend(value: &mut Value, more: Value) {
     if let (Value::Object(value), Value::Object(more)) = (value, more) {
         value.extend(more);
     }
-}
-
-/// The moment without its fractions.
-fn second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

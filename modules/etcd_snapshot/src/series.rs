@@ -1,10 +1,9 @@
 //! Snapshots of one cluster in one directory: their names, and which of them are no longer wanted.
 
+use ansible_protocol::order;
+use etcd_ops::clock;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 
-const TIME: &str = "%Y%m%dT%H%M%SZ";
 /// How far names of several runs in one second may get ahead, in seconds.
 const MOMENT: i64 = 60;
 /// In seconds.
@@ -44,7 +43,7 @@ impl Series {
     }
 
     pub(crate) fn name(&self, taken: Timestamp, revision: i64) -> String {
-        format!("{}{}-{revision}.db", self.start, taken.strftime(TIME))
+        format!("{}{}-{revision}.db", self.start, clock::compact(taken))
     }
 
     /// The time for the name of a snapshot that was just taken. Times are in seconds, and several may be taken in one:
@@ -58,7 +57,7 @@ impl Series {
     /// The entry of a file, if it is one of these.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
         let (time, revision) = name.strip_prefix(&self.start)?.strip_suffix(".db")?.split_once('-')?;
-        let taken = Offset::UTC.to_timestamp(DateTime::strptime(TIME, time).ok()?).ok()?;
+        let taken = clock::read(time, "00000000T000000Z")?;
         let entry = Entry { taken, revision: revision.parse().ok()?, name: name.to_owned() };
         // Whatever is written otherwise is somebody else's.
         (self.name(taken, entry.revision) == name).then_some(entry)
@@ -72,7 +71,7 @@ impl Retention {
             return Vec::new();
         }
         let mut newest_first: Vec<&Entry> = entries.iter().collect();
-        newest_first.sort_by(|a, b| b.cmp(a));
+        order::sort_by(&mut newest_first, |a, b| b.cmp(a));
         let count = self.keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
         let age = |entry: &Entry| now.as_second() - entry.taken.as_second();
         let is_recent = |entry: &Entry| self.days.is_some_and(|days| age(entry) <= i64::from(days) * DAY);

@@ -3,10 +3,10 @@
 use crate::choose::{From, choose};
 use crate::params::Params;
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::{ResponseHeader, StatusResponse};
 use etcd_ops::client::MemberClient;
 use etcd_ops::connection::Session;
 use etcd_ops::hex;
+use etcd_ops::rpc::maintenance::{Status, StatusOf};
 use etcd_ops::view::{ClusterView, MemberView};
 use serde_json::{Value, json};
 
@@ -38,11 +38,11 @@ impl Source {
         };
         Ok(Self {
             client,
-            cluster_id: status.header().map_or(view.id, ResponseHeader::cluster_id),
+            cluster_id: status.header.map_or(view.id, |header| header.cluster_id),
             member: member.clone(),
-            version: status.version().to_owned(),
-            revision: status.header().map_or(0, ResponseHeader::revision),
-            database: u64::try_from(status.db_size()).unwrap_or(0),
+            revision: status.header.map_or(0, |header| header.revision),
+            database: u64::try_from(status.db_size).unwrap_or(0),
+            version: status.version,
         })
     }
 
@@ -62,7 +62,7 @@ impl Source {
 }
 
 /// Connects at the first of the member's URLs that it answers on.
-async fn connect(session: &Session, member: &MemberView) -> Result<(MemberClient, StatusResponse), Failure> {
+async fn connect(session: &Session, member: &MemberView) -> Result<(MemberClient, Status), Failure> {
     let mut trouble = Failure::new(ErrorKind::Conflict, format!("{} has no client URL", member.label()));
     for url in &member.client_urls {
         let found = match session.connect(url).await {
@@ -78,11 +78,11 @@ async fn connect(session: &Session, member: &MemberView) -> Result<(MemberClient
     Err(trouble)
 }
 
-async fn ask(client: MemberClient) -> Result<(MemberClient, StatusResponse), Failure> {
-    let status = client.call("ask for the status", async |client| client.maintenance_client().status().await).await?;
+async fn ask(client: MemberClient) -> Result<(MemberClient, Status), Failure> {
+    let status = client.call("ask for the status", &StatusOf {}).await?;
     Ok((client, status))
 }
 
-fn member_id(status: &StatusResponse) -> u64 {
-    status.header().map_or(0, ResponseHeader::member_id)
+fn member_id(status: &Status) -> u64 {
+    status.header.map_or(0, |header| header.member_id)
 }

@@ -1,7 +1,7 @@
 //! Values of the type that etcd wants, from what people and older releases of ansible-core write.
 
 use super::{KEYS, Key, Kind};
-use ansible_protocol::{Object, nearest};
+use ansible_protocol::{Object, nearest, order};
 use serde_json::Value;
 
 /// Fewer nanoseconds than this are seconds or milliseconds that someone forgot to say.
@@ -60,7 +60,7 @@ fn normalise_section(keys: &[Key], config: &Object) -> Object {
         .collect();
     let mut rest: Vec<_> =
         config.iter().filter(|(name, value)| !value.is_null() && !normal.contains_key(*name)).collect();
-    rest.sort_by_key(|(name, _)| name.as_str());
+    order::sort_by(&mut rest, |(one, _), (other, _)| one.cmp(other));
     normal.extend(rest.into_iter().map(|(name, value)| (name.clone(), value.clone())));
     normal
 }

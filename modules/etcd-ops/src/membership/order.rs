@@ -1,5 +1,5 @@
 use super::{Roster, Seat, Standing};
-use ansible_protocol::Failure;
+use ansible_protocol::{Failure, order};
 
 impl Roster {
     /// The order in which these members may go, one after the other: first those that vote not or never started, then
@@ -16,7 +16,7 @@ impl Roster {
                 order.push(*id);
             }
         }
-        order.sort_by_key(|id| self.seat(*id).map(|seat| self.turn(seat)));
+        order::sort_by_key(&mut order, |id| self.seat(*id).map(|seat| self.turn(seat)));
         let mut left = self.clone();
         for id in &order {
             left.remove_forced(*id)?;

@@ -1,8 +1,9 @@
 use super::{SEAL_LENGTH, Seal};
+use crate::channel::decode;
 use crate::client::MemberClient;
 use crate::errors::etcd_failure;
+use crate::rpc::maintenance::{Part, Snapshot};
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_client::Error as EtcdError;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;
@@ -53,38 +54,31 @@ pub async fn stream(client: &MemberClient, patience: Patience, sink: &mut dyn Si
     let endpoint = client.endpoint();
     let begin = client.with_deadline(patience.deadline);
     // A member may also refuse in place of the first message.
-    let (mut messages, first) = begin
-        .call(what, async |client| {
-            let mut messages = client.maintenance_client().snapshot().await.map_err(with_code)?;
-            let first = messages.message().await.map_err(with_code)?;
-            Ok((messages, first))
-        })
-        .await
-        .map_err(without_goodbye)?;
-    let total = first.as_ref().map_or(0, |first| first.remaining_bytes() + first.blob().len() as u64);
+    let answer = begin.stream(what, &Snapshot {}).await.map_err(without_goodbye)?;
+    let refused = |status: Status| without_goodbye(etcd_failure(endpoint, what, &with_code(status)));
+    let (mut messages, first) = answer.map_err(refused)?;
+    let first: Option<Part> = first.map(decode).transpose().map_err(refused)?;
+    let total = first.as_ref().map_or(0, |first| first.remaining_bytes + first.blob.len() as u64);
     let mut receipt = Receipt { total, got: 0, hash: Seal::default(), seal: Vec::new() };
     sink.expect(total + SEAL_LENGTH as u64)?;
     let mut message = first;
     while let Some(part) = message {
-        receipt.take(part.blob(), sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short(endpoint)))?;
+        receipt.take(&part.blob, sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short(endpoint)))?;
         let silent_at = Instant::now() + patience.silence;
         let next = tokio::time::timeout_at(patience.deadline.min(silent_at), messages.message()).await;
-        message = next.map_err(|_| receipt.late(endpoint, patience))?.map_err(|error| {
+        let next = next.map_err(|_| receipt.late(endpoint, patience))?;
+        let next = next.and_then(|next| next.map(decode).transpose());
+        message = next.map_err(|status| {
             let progress = format!("the snapshot was cut short after {} of {} bytes", receipt.got, receipt.total);
-            without_goodbye(etcd_failure(endpoint, "go on", &error)).context(progress)
+            without_goodbye(etcd_failure(endpoint, "go on", &status)).context(progress)
         })?;
     }
     receipt.check(endpoint)
 }
 
 /// 3.4 refuses snapshots without saying that it is for want of permission, but in words.
-fn with_code(error: EtcdError) -> EtcdError {
-    match error {
-        EtcdError::GRpcStatus(status) if status.message().contains("permission denied") => {
-            EtcdError::GRpcStatus(Status::permission_denied(status.message()))
-        }
-        other => other,
-    }
+fn with_code(status: Status) -> Status {
+    if status.message().contains("permission denied") { Status::permission_denied(status.message()) } else { status }
 }
 
 /// The connection of a member that dies ends without TLS's goodbye. There is nothing wrong with certificates then.
@@ -205,12 +199,9 @@ mod tests {
         let connection: Connection = serde_json::from_value(connection).unwrap();
         let session = Session::new(&connection).unwrap();
         block_on(async {
-            let client = session.connect_any().await?;
+            let mut client = etcd_client::Client::connect(cluster.endpoints(), None).await.unwrap();
             for key in 0..40 {
-                let (key, value) = (format!("/{key}"), vec![key; 1 << 20]);
-                client
-                    .call("put", async |client| client.kv_client().put(key.as_str(), value.clone(), None).await)
-                    .await?;
+                client.put(format!("/{key}"), vec![key; 1 << 20], None).await.unwrap();
             }
             Ok(())
         })

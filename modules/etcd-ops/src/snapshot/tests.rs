@@ -4,9 +4,9 @@ use super::bolt::Bolt;
 use super::contents::compaction;
 use super::tree::Walk;
 use super::{Seal, Snapshot, Trouble, verify};
-use crate::connection::{Connection, Session};
-use crate::{block_on, client::MemberClient};
+use crate::block_on;
 use ansible_protocol::Failure;
+use etcd_client::Client;
 use etcd_testbed::{Cluster, Options, Version};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,33 +15,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-fn session(cluster: &Cluster) -> Session {
-    let connection = json!({ "endpoints": cluster.endpoints(), "timeout": 60, "dial_timeout": 5 });
-    let connection: Connection = serde_json::from_value(connection).unwrap();
-    Session::new(&connection).unwrap()
+async fn connect(cluster: &Cluster) -> Client {
+    Client::connect(cluster.endpoints(), None).await.unwrap()
 }
 
-async fn put(client: &MemberClient, key: &str, value: &[u8]) -> Result<(), Failure> {
-    client.call("put", async |client| client.kv_client().put(key, value, None).await).await.map(drop)
+async fn put(client: &mut Client, key: &str, value: &[u8]) {
+    client.put(key, value, None).await.unwrap();
 }
 
 /// Keys enough for several levels of branches, long and short values, changes and deletions.
 fn fill(cluster: &Cluster) {
-    let session = session(cluster);
     block_on(async {
-        let client = session.connect_any().await?;
+        let mut client = connect(cluster).await;
         for key in 0..3000_u32 {
-            put(&client, &format!("/some/directory/of/keys/{:08}", key.wrapping_mul(2_654_435_761)), &[7; 40]).await?;
+            put(&mut client, &format!("/some/directory/of/keys/{:08}", key.wrapping_mul(2_654_435_761)), &[7; 40])
+                .await;
         }
         for (number, length) in [1, 2_000, 5_000, 100_000, 1_000_000].into_iter().enumerate() {
-            put(&client, &format!("/long/{number}"), &vec![b'x'; length]).await?;
-            put(&client, &"k".repeat(length.min(60_000)), b"").await?;
+            put(&mut client, &format!("/long/{number}"), &vec![b'x'; length]).await;
+            put(&mut client, &"k".repeat(length.min(60_000)), b"").await;
         }
         for _ in 0..3 {
-            put(&client, "/again", b"value").await?;
-            client.call("delete", async |client| client.kv_client().delete("/again", None).await).await?;
+            put(&mut client, "/again", b"value").await;
+            client.delete("/again", None).await.unwrap();
         }
-        client.call("grant", async |client| client.lease_client().grant(3600, None).await).await.map(drop)
+        client.lease_grant(3600, None).await.unwrap();
+        Ok(())
     })
     .unwrap();
 }
@@ -115,17 +114,17 @@ fn keys_are_counted_right_in_the_middle_of_a_compaction() {
         let config =
             vec![("compaction-batch-limit", "50".to_owned()), ("compaction-sleep-interval", "60000000000".to_owned())];
         let cluster = Cluster::start(version, 1, Options { config, ..Options::default() });
-        let session = session(&cluster);
         block_on(async {
-            let client = session.connect_any().await?;
+            let mut client = connect(&cluster).await;
             for number in 0..600 {
-                put(&client, &format!("/key/{}", number % 90), b"value").await?;
+                put(&mut client, &format!("/key/{}", number % 90), b"value").await;
                 if number % 7 == 0 {
                     let key = format!("/key/{}", number % 60);
-                    client.call("delete", async |client| client.kv_client().delete(key.as_str(), None).await).await?;
+                    client.delete(key, None).await.unwrap();
                 }
             }
-            client.call("compact", async |client| client.kv_client().compact(400, None).await).await.map(drop)
+            client.compact(400, None).await.unwrap();
+            Ok(())
         })
         .unwrap();
         // The first batch is gone at once, the second one in a minute.
@@ -157,13 +156,13 @@ fn keys_are_counted_right_in_the_middle_of_a_compaction() {
 /// A small snapshot, with branches and a long value.
 static SAMPLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let cluster = Cluster::start(Version::V3_6, 1, Options::default());
-    let session = session(&cluster);
     block_on(async {
-        let client = session.connect_any().await?;
+        let mut client = connect(&cluster).await;
         for key in 0..400 {
-            put(&client, &format!("/directory/{key}"), b"value").await?;
+            put(&mut client, &format!("/directory/{key}"), b"value").await;
         }
-        put(&client, "/long", &[b'x'; 20_000]).await
+        put(&mut client, "/long", &[b'x'; 20_000]).await;
+        Ok(())
     })
     .unwrap();
     fs::read(save(&cluster, "sample.db")).unwrap()

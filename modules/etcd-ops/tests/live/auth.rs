@@ -1,6 +1,7 @@
 use super::{connection, login, plain, run, session};
 use ansible_protocol::ErrorKind;
 use etcd_ops::client::AuthState;
+use etcd_ops::rpc::auth::{UserChangePassword, UserList};
 use etcd_ops::view::{self, ClusterView, Health};
 use etcd_testbed::{Cluster, Options, Version};
 
@@ -25,13 +26,13 @@ fn a_client_logs_in_only_when_asked_and_again_when_its_token_is_gone() {
         let session = session(&cluster).with_login(login("root", "secret"));
         run(async {
             let client = session.connect_any().await?;
-            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client.call("list the users", &UserList {}).await?;
             cluster.member(0).restart();
             let client_after = session.connect_any().await?;
-            client_after.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client_after.call("list the users", &UserList {}).await?;
             // A changed password ends the tokens of that user, a changed user makes all tokens old.
             cluster.etcdctl(&["user", "add", "someone:else"]);
-            client_after.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client_after.call("list the users", &UserList {}).await?;
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{version:?}: {failure}"));
@@ -47,20 +48,18 @@ fn a_token_that_ended_does_not_stand_in_the_way_of_a_new_login() {
         let session = session(&cluster).with_login(login("admin", "secret"));
         run(async {
             let client = session.connect(&cluster.endpoints()[cluster.follower()]).await?;
-            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client.call("list the users", &UserList {}).await?;
             let members = cluster.members().iter();
             let revisions = || members.clone().map(|member| member.metric("etcd_debugging_auth_revision"));
             let before: Vec<_> = revisions().collect();
             // The same password again: it still ends the tokens, on each member once it has heard of it.
             cluster.etcdctl_as(Some("root:secret"), &["role", "add", "marker"]).unwrap();
-            let changed = client.call("set the password", async |client| {
-                client.auth_client().user_change_password("admin", "secret").await
-            });
-            changed.await?;
+            let change = UserChangePassword { name: "admin".into(), password: "secret".into() };
+            client.call("set the password", &change).await?;
             etcd_testbed::wait_for("all members to hear of it", || {
                 revisions().zip(&before).all(|(now, before)| now > before.map(|revision| revision + 1.0))
             });
-            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client.call("list the users", &UserList {}).await?;
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{version:?}: {failure}"));
@@ -74,7 +73,7 @@ fn no_login_happens_while_authentication_is_off() {
         let session = session(&cluster).with_login(login("root", "whatever"));
         run(async {
             let client = session.connect_any().await?;
-            client.call("list the users", async |client| client.auth_client().user_list().await).await?;
+            client.call("list the users", &UserList {}).await?;
             let failure = client.log_in().await.unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Conflict, "{version:?}: {failure}");
             Ok(())
@@ -91,7 +90,7 @@ fn a_wrong_password_and_none_are_told_apart() {
             let session = session(&cluster).with_login(login);
             let failure = run(async {
                 let client = session.connect_any().await?;
-                client.call("list the users", async |client| client.auth_client().user_list().await).await
+                client.call("list the users", &UserList {}).await
             })
             .unwrap_err();
             assert_eq!(failure.kind, ErrorKind::Auth, "{version:?}: {failure}");

@@ -1,8 +1,7 @@
 use super::{observe, options, revisions};
 use ansible_protocol::{ErrorKind, Module, read_arguments};
-use etcd_client::{Txn, TxnOp};
+use etcd_client::{Client, Txn, TxnOp};
 use etcd_info::EtcdInfo;
-use etcd_ops::connection::{Connection, Session};
 use etcd_testbed::{Cluster, Options, Version, wait_for};
 use serde_json::{Value, json};
 
@@ -18,23 +17,12 @@ fn usage(cluster: &Cluster, member: usize, changes: &Value) -> Value {
 
 /// Writes that many keys below the prefix.
 fn fill(cluster: &Cluster, prefix: &str, count: usize) {
-    let connection = Connection {
-        endpoints: cluster.endpoints(),
-        ca_cert: None,
-        client_cert: None,
-        client_key: None,
-        login_user: None,
-        login_password: None,
-        timeout: 60,
-        dial_timeout: 5,
-    };
     let names: Vec<String> = (0..count).map(|number| format!("{prefix}{number:05}")).collect();
     etcd_ops::block_on(async {
-        let client = Session::new(&connection)?.connect_any().await?;
+        let mut client = Client::connect(cluster.endpoints(), None).await.unwrap();
         for names in names.chunks(100) {
             let puts: Vec<TxnOp> = names.iter().map(|name| TxnOp::put(name.as_str(), "value", None)).collect();
-            let txn = Txn::new().and_then(puts);
-            client.call("fill it", async |client| client.kv_client().txn(txn.clone()).await).await?;
+            client.txn(Txn::new().and_then(puts)).await.unwrap();
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
 use super::{call, names, ok, run, verify};
 use ansible_protocol::{ErrorKind, Failure};
-use etcd_ops::connection::{Connection, Session};
+use etcd_client::Client;
 use etcd_testbed::{Cluster, Options, Version, wait_for};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -14,16 +14,13 @@ const CALL: &str = "QUORUM_TEST_CALL";
 /// A member whose database takes so many megabytes.
 fn large(megabytes: usize) -> Cluster {
     let cluster = Cluster::start(Version::V3_6, 1, Options::default());
-    let connection = json!({ "endpoints": cluster.endpoints(), "timeout": 300, "dial_timeout": 5 });
-    let connection: Connection = serde_json::from_value(connection).unwrap();
-    let session = Session::new(&connection).unwrap();
     let mut value = vec![0; 1 << 20];
     etcd_ops::block_on(async {
-        let client = session.connect_any().await?;
+        let mut client = Client::connect(cluster.endpoints(), None).await.unwrap();
         for key in 0..megabytes {
             value.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * (key + 7) / 3) as u8);
             let key = format!("/large/{key}");
-            client.call("put", async |client| client.kv_client().put(key.as_str(), value.clone(), None).await).await?;
+            client.put(key, value.clone(), None).await.unwrap();
         }
         Ok(())
     })
