@@ -98,7 +98,8 @@ options:
     description:
       - >-
         What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any
-        more, and whether the run lets members C(leave) and deletes C(data). With O(observed).
+        more, and whether the run lets members C(leave), deletes C(data), and saves a C(snapshot) of clusters
+        that end. With O(observed).
     type: dict
   restarts:
     description:
@@ -145,7 +146,9 @@ missing_authorities:
   returned: "O(groups) is given"
   elements: str
 steps:
-  description: "What the tags select: C(dirs), C(conf), C(env), C(auth), C(launch)."
+  description: >-
+    What the tags select: C(dirs), C(conf), C(env), C(auth), C(member), C(makes_anew), C(leave), C(data),
+    C(snapshot), C(launch).
   type: dict
   returned: "O(groups) is given"
 situations:
@@ -170,7 +173,9 @@ join_waves:
   returned: "O(observed) is given"
   elements: str
 neighbours:
-  description: "Members outside of the run whose files are to name those that join: C(host) and C(cluster)."
+  description: >-
+    Members outside of the run whose files are to name those that join, or have joined: C(host) and
+    C(cluster).
   type: list
   returned: "O(observed) is given"
   elements: str

@@ -22,6 +22,11 @@ options:
       - "The unit."
     type: str
     default: etcd
+  host:
+    description:
+      - "The host's name in the inventory, for messages that say what to run next."
+    type: str
+    default: HOST
   state:
     description:
       - "V(started): running and serving; what a restart would pick up is only reported."
@@ -132,6 +137,10 @@ def main():
             "name": {
                 "type": "str",
                 "default": "etcd",
+            },
+            "host": {
+                "type": "str",
+                "default": "HOST",
             },
             "state": {
                 "type": "str",

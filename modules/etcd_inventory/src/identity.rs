@@ -328,6 +328,11 @@ fn unlike(params: &Inventory, name: &str, hosts: &[String]) -> Vec<String> {
             problems.push(format!("{variable} is {values} in cluster {name}: all members need the same"));
         }
     }
+    if let Some(values) = differ(&|variables| says(variables, "etcd_clean").map(|clean| clean.to_string())) {
+        let values = values.replace("the default", "unset");
+        problems
+            .push(format!("etcd_clean is {values} in cluster {name}: a cluster is replaced as a whole, or not at all"));
+    }
     if let Some(values) = differ(&token) {
         problems.push(format!("initial-cluster-token is {values} in cluster {name}: all members need the same"));
     }

@@ -26,7 +26,7 @@ pub(crate) struct Entry {
 pub(crate) struct Joining {
     /// Those that join, or have only been learning so far.
     pub(crate) entries: BTreeMap<String, Entry>,
-    /// Members outside of the run, whose files are to name the new ones too.
+    /// Members outside of the run, whose files are to name those that join, or have joined.
     pub(crate) neighbours: Vec<String>,
 }
 
@@ -56,7 +56,9 @@ impl Joining {
             };
             joining.entries.insert(member.host.clone(), entry);
         }
-        if joining.entries.values().any(|entry| entry.starts) {
+        // Also where it has joined already: an earlier run may have been cut off before it wrote their files.
+        let has_joined = |member: &Member| member.joins && seen.contains_key(member.host.as_str());
+        if !joining.entries.is_empty() || cluster.members.iter().any(has_joined) {
             let outside = cluster.members.iter().filter(|member| !seen.contains_key(member.host.as_str()));
             joining.neighbours =
                 outside.filter(|member| live.has_started(member)).map(|member| member.host.clone()).collect();

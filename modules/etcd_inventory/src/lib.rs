@@ -126,6 +126,7 @@ impl Module for EtcdInventory {
                     play: params.play,
                     pki_dir: params.pki_dir.unwrap_or_default(),
                 };
+                findings.problems.extend(steps::mixed(&params.run_tags));
                 let clusters = identity::clusters(&inventory, &mut findings);
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);

@@ -19,6 +19,8 @@ pub(crate) struct Request {
     /// Whether members leave their cluster, and whether data is deleted.
     leave: bool,
     data: bool,
+    /// Whether a cluster that ends is saved first, where the inventory wants that.
+    snapshot: bool,
 }
 
 /// What a run that removes is about, as far as the inventory tells.
@@ -89,6 +91,7 @@ struct Going {
 #[derive(Debug, Serialize)]
 struct Leaving {
     cluster: String,
+    cluster_id: String,
     /// The host that says so to the cluster.
     speaker: String,
     id: String,
@@ -227,6 +230,7 @@ impl<'a> Case<'a> {
         };
         let ids: Vec<u64> = self.going().filter_map(|member| Some(self.seat(member)?.id)).collect();
         findings.problems.extend(self.going().filter_map(|member| self.elsewhere(member, roster)));
+        findings.problems.extend(self.going().filter_map(|member| self.contradicted(member, roster)));
         findings.problems.extend(self.foreign_data(self.view.and_then(|view| view["id"].as_str())));
         let left = |member: &Member| self.request.leave || self.seat(member).is_none();
         if self.request.data {
@@ -254,6 +258,29 @@ impl<'a> Case<'a> {
         ))
     }
 
+    /// A host whose data is of another member than its address: which of the two would leave, and whose data would go?
+    fn contradicted(&self, member: &Member, roster: &Roster) -> Option<String> {
+        let id = self.seen.get(member.host.as_str())?.data.member_id.as_deref()?;
+        let of_data = roster.seats.iter().find(|seat| etcd_ops::hex(seat.id) == id)?;
+        let at = |url: &str| {
+            roster.seats.iter().find(|seat| seat.peer_urls.iter().any(|other| address::same_url(other, url)))
+        };
+        let contradicts = |other: &Member| match at(&other.peer_url) {
+            Some(seat) => (seat.id == of_data.id) != (other.host == member.host),
+            None => false,
+        };
+        self.cluster.members.iter().any(contradicts).then(|| {
+            format!(
+                "{} is {} in the inventory, and {} on it is the data of {} at {}: correct etcd_address, or move the data aside if it is a copy: mv {2} {2}.old",
+                member.host,
+                member.peer_url,
+                member.data_dir,
+                of_data.label,
+                of_data.peer_urls.join(","),
+            )
+        })
+    }
+
     fn leave(&self, roster: &Roster, ids: &[u64], removal: &mut Removal, findings: &mut Findings) {
         if !self.request.leave || ids.is_empty() {
             return;
@@ -273,11 +300,13 @@ impl<'a> Case<'a> {
             ));
             return;
         };
+        let cluster_id = self.view.and_then(|view| view["id"].as_str()).unwrap_or_default().to_owned();
         // Each is judged anew when its turn comes; a member that is down is then no reason against it, if it goes too.
         let down = |id: &u64| roster.seat(*id).is_some_and(|seat| seat.voter && !seat.serves());
         let seats = order.iter().enumerate().filter_map(|(turn, id)| Some((turn, roster.seat(*id)?)));
         removal.leaving.extend(seats.map(|(turn, seat)| Leaving {
             cluster: self.cluster.name.clone(),
+            cluster_id: cluster_id.clone(),
             speaker: speaker.to_owned(),
             id: etcd_ops::hex(seat.id),
             label: seat.label.clone(),
@@ -325,7 +354,7 @@ impl<'a> Case<'a> {
                 "cluster {} has members that the inventory does not name, {}: add them to the inventory, or take them out first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
                 self.cluster.name,
                 labels(seats.iter().copied()),
-                seats.iter().map(|seat| seat.address()).collect::<Vec<_>>().join("\", \"")
+                seats.iter().map(|seat| etcd_ops::hex(seat.id)).collect::<Vec<_>>().join("\", \"")
             )
         })
     }
@@ -377,7 +406,7 @@ impl<'a> Case<'a> {
 
     /// Where the last snapshot is taken: on the leader's host, or on any other that serves.
     fn saved_from(&self) -> Result<Option<String>, String> {
-        let wants = self.going().any(|member| member.saves);
+        let wants = self.request.snapshot && self.going().any(|member| member.saves);
         let holds = self.seen.values().any(|seen| seen.data.state == "member");
         if !wants || !holds {
             return Ok(None);

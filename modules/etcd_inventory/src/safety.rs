@@ -51,7 +51,7 @@ pub(crate) struct Verdict {
     pub(crate) cleans: bool,
     /// Hosts outside of the run that are to be asked for their clusters, because those that join cannot look themselves.
     pub(crate) ask: Vec<String>,
-    /// Members outside of the run whose files are to name those that join.
+    /// Members outside of the run whose files are to name those that join, or have joined.
     pub(crate) neighbours: Vec<Neighbour>,
     /// For each cluster the host that can speak for it.
     pub(crate) speakers: BTreeMap<String, String>,
@@ -95,8 +95,12 @@ pub(crate) fn judge(
 ) -> Verdict {
     let starts = scope.starts;
     let mut verdict = Verdict::default();
+    let (mut replaced, mut kept) = (Vec::new(), Vec::new());
     for cluster in clusters.values() {
         let case = Case::new(cluster, observed, outside, findings);
+        if starts && case.instances().next().is_some() {
+            if case.cleans() { &mut replaced } else { &mut kept }.push(cluster.name.as_str());
+        }
         if starts && case.cleans() {
             findings.problems.extend(case.partly_cleaned());
             findings.problems.extend((!scope.makes_anew).then(|| {
@@ -136,6 +140,13 @@ pub(crate) fn judge(
             .extend(neighbours.map(|host| Neighbour { host: host.clone(), cluster: cluster.name.clone() }));
         verdict.speakers.extend(case.speaker(starts).map(|host| (cluster.name.clone(), host.to_owned())));
     }
+    if let (Some(first), false) = (replaced.first(), kept.is_empty()) {
+        findings.problems.push(format!(
+            "etcd_clean is true for cluster {}, which is removed and made anew, and not for {}, which is kept: run them apart, ./etcd.yml -l {first}",
+            replaced.join(" and "),
+            kept.join(" and ")
+        ));
+    }
     verdict
 }
 
@@ -163,9 +174,16 @@ impl<'a> Case<'a> {
         Self { cluster, seen, live, reasons, joining, founding }
     }
 
-    /// Whether every host of the run serves as it is configured, or has looked at its cluster.
+    /// Whether every host of the run serves as it is configured, or has looked at its cluster. Where one has joined and
+    /// the run was cut off, it serves, and yet those outside of the run may not know of it.
     fn is_known(&self) -> bool {
-        self.members_seen().all(|(member, seen)| seen.is_settled(member) || seen.looked())
+        let all_in_run = self.outside().next().is_none();
+        let settled = |member: &Member, seen: &Observed| seen.is_settled(member) && (all_in_run || !member.joins);
+        self.members_seen().all(|(member, seen)| settled(member, seen) || seen.looked())
+    }
+
+    fn outside(&self) -> impl Iterator<Item = &String> {
+        self.cluster.hosts.iter().filter(|host| !self.seen.contains_key(host.as_str()))
     }
 
     fn members_seen(&self) -> impl Iterator<Item = (&Member, &Observed)> {
@@ -175,8 +193,7 @@ impl<'a> Case<'a> {
     /// A host that is to join has no certificate yet to look with.
     fn ask(&self) -> impl Iterator<Item = String> {
         let joins = self.members_seen().any(|(member, seen)| member.joins && !seen.serving);
-        let outside = self.cluster.hosts.iter().filter(|host| !self.seen.contains_key(host.as_str()));
-        outside.filter(move |_| joins).cloned()
+        self.outside().filter(move |_| joins).cloned()
     }
 
     /// The members it is configured with until it has started.
@@ -215,6 +232,7 @@ impl<'a> Case<'a> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
         problems.extend(self.other_versions());
         problems.extend(self.foreign_data());
+        problems.extend(self.copies());
         problems.extend(self.several_learners());
         problems.extend(self.kept(starts));
         match &self.live {
@@ -301,6 +319,31 @@ impl<'a> Case<'a> {
             }
         }
         problems
+    }
+
+    /// Data of one member on two hosts: whatever both say in its name, the others would believe.
+    fn copies(&self) -> Vec<String> {
+        let id = |seen: &Observed| seen.data.member_id.clone();
+        let whose = |host: &str, id: &str| {
+            let listed = |other: &&Member| {
+                self.live.as_ref().and_then(|live| live.by_url(&other.peer_url)).is_some_and(|known| known.id == id)
+            };
+            let holds = |other: &&Member| {
+                self.seen.get(other.host.as_str()).is_some_and(|seen| seen.data.member_id.as_deref() == Some(id))
+            };
+            self.cluster.members.iter().filter(|other| other.host != host).find(|other| listed(other) || holds(other))
+        };
+        let copy = |(member, seen): (&Member, &Observed)| {
+            let id = id(seen)?;
+            let other = whose(&member.host, &id)?;
+            Some(format!(
+                "{data_dir} of {host} holds the data of member {id}, which is that of {}: two processes may never run as one member; correct etcd_address where it is the wrong one, or move the copy aside: mv {data_dir} {data_dir}.old",
+                other.host,
+                data_dir = self.data_dir(&member.host),
+                host = member.host,
+            ))
+        };
+        self.with_data().filter_map(copy).collect()
     }
 
     /// The id the hosts' data must have: the live cluster's; without one, what most hosts with data agree on.

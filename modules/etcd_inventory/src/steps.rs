@@ -20,6 +20,8 @@ pub(crate) struct Steps {
     /// Let members leave, and delete their data.
     pub(crate) leave: bool,
     pub(crate) data: bool,
+    /// Save a cluster that ends: wherever it loses something.
+    pub(crate) snapshot: bool,
     /// Start or restart members.
     pub(crate) launch: bool,
 }
@@ -55,10 +57,21 @@ impl Steps {
                 .all(|tag| selected(&[tag])),
             leave: selected(&["etcd_leave", "etcd_clean", "etcd_purge"]),
             data: selected(&["etcd_data", "etcd_clean", "etcd_purge"]),
+            snapshot: ["etcd_snapshot", "etcd_data", "etcd_clean", "etcd_purge"].iter().any(|tag| selected(&[tag])),
             member: starts && selected(&["etcd_member"]),
             launch: starts && selected(&["etcd_launch"]),
         }
     }
+}
+
+/// Tags of the run that remove what is there, among others: what these are to do then is anybody's guess.
+pub(crate) fn mixed(run: &[String]) -> Option<String> {
+    let removes = |tag: &&String| ["etcd_clean", "etcd_purge"].contains(&tag.as_str());
+    let tag = run.iter().find(removes)?;
+    let other = run.iter().find(|tag| !removes(tag))?;
+    Some(format!(
+        "the tag {tag} removes what is there, and was given with {other}: give it alone; to remove what is there and make it anew: -e etcd_clean=true"
+    ))
 }
 
 #[cfg(test)]

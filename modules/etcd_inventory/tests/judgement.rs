@@ -279,8 +279,7 @@ fn new_hosts_join_one_after_the_other_with_the_members_there_will_be() {
     let situations = &outcome.values["situations"];
     assert_eq!(situations["10.0.0.4"]["initial_cluster"], four);
     assert_eq!(situations["10.0.0.5"]["initial_cluster"], format!("{four},etcd-5=https://10.0.0.5:2380"));
-    let neighbours = HOSTS.map(|host| json!({ "host": host, "cluster": "etcd" }));
-    assert_eq!(outcome.values["neighbours"], json!(neighbours));
+    assert_eq!(outcome.values["neighbours"], neighbours());
 }
 
 #[test]
@@ -337,8 +336,49 @@ fn a_learner_that_has_started_is_promoted_and_one_that_is_to_learn_is_not() {
         let outcome = joined(inventory, &[("10.0.0.4", learner.clone())], Some(cluster.clone())).unwrap();
         assert_eq!(outcome.values["join_waves"], waves);
         assert_eq!(outcome.values["situations"]["10.0.0.4"]["starts_late"], false);
-        assert_eq!(outcome.values["neighbours"], json!([]));
+        assert_eq!(outcome.values["neighbours"], neighbours());
     }
+}
+
+/// The members that joined hosts find there.
+fn neighbours() -> Value {
+    json!(HOSTS.map(|host| json!({ "host": host, "cluster": "etcd" })))
+}
+
+#[test]
+fn a_run_cut_off_after_the_join_is_ended_by_the_next() {
+    let mut cluster = live([true; 3]);
+    cluster["members"].as_array_mut().unwrap().push(json!({ "id": "4", "name": "etcd-4", "started": true,
+                                                            "peer_urls": ["https://10.0.0.4:2380"] }));
+    let mut inventory = five(json!({ "etcd_init": "existing" }));
+    inventory["play_hosts"] = json!(["10.0.0.4"]);
+    let clusters = run(inventory).unwrap().values["clusters"].clone();
+    let mut member = holder(0, true);
+    member["data"]["member_id"] = json!("4");
+    settle(&mut member);
+    let first = json!({ "clusters": clusters, "observed": { "10.0.0.4": at_first(member.clone()) }, "starts": true });
+    assert_eq!(run(first).unwrap().values["safe_to_start"], false);
+    member["cluster"] = cluster;
+    let outcome = run(json!({ "clusters": clusters, "observed": { "10.0.0.4": member }, "starts": true })).unwrap();
+    assert_eq!(outcome.values["safe_to_start"], true);
+    assert_eq!(outcome.values["join_waves"], json!([]));
+    assert_eq!(outcome.values["neighbours"], neighbours());
+}
+
+#[test]
+fn no_two_hosts_run_one_member() {
+    let mut copy = holder(0, true);
+    copy["data"]["member_id"] = live([true; 3])["members"][1]["id"].clone();
+    refused(
+        joined(five(json!({ "etcd_init": "existing" })), &[("10.0.0.4", copy)], Some(live([true; 3]))),
+        &["/data/etcd of 10.0.0.4 holds the data of member", "which is that of 10.0.0.2", "mv /data/etcd"],
+    );
+    let mut twin = holder(1, true);
+    twin["data"]["member_id"] = holder(0, true)["data"]["member_id"].clone();
+    refused(
+        judged(three(), &[(HOSTS[0], holder(0, true)), (HOSTS[1], twin), (HOSTS[2], holder(2, true))]),
+        &["/data/etcd of 10.0.0.1 holds the data of member", "which is that of 10.0.0.2"],
+    );
 }
 
 #[test]
@@ -516,7 +556,48 @@ fn a_cluster_is_replaced_only_where_that_is_asked_for_and_not_guarded() {
     // Where there is nothing, there is nothing to ask.
     let mut inventory = three();
     inventory["hosts"][HOSTS[0]]["etcd_clean"] = json!(true);
+    refused(judged(inventory.clone(), &[]), &["etcd_clean is unset and true in cluster etcd", "as a whole"]);
+    for host in HOSTS {
+        inventory["hosts"][host]["etcd_clean"] = json!(true);
+    }
     assert!(judged(inventory, &HOSTS.map(|host| (host, fresh()))).is_ok());
+}
+
+#[test]
+fn one_cluster_is_not_replaced_while_another_one_of_the_run_is_kept() {
+    for kept in [false, true] {
+        let mut inventory = three();
+        for host in HOSTS {
+            inventory["hosts"][host]["etcd_clean"] = json!(true);
+        }
+        inventory["groups"]["beta"] = json!(["10.0.1.1"]);
+        inventory["hosts"]["10.0.1.1"] = json!({ "etcd_cluster": "beta", "etcd_seq": 1 });
+        inventory["play_hosts"].as_array_mut().unwrap().push(json!("10.0.1.1"));
+        let clusters = run(inventory).unwrap().values["clusters"].clone();
+        let mut observed: serde_json::Map<String, Value> =
+            HOSTS.iter().enumerate().map(|(index, host)| ((*host).to_owned(), at_first(holder(index, true)))).collect();
+        observed.insert("10.0.1.1".into(), at_first(if kept { holder(0, true) } else { fresh() }));
+        let outcome = run(json!({ "clusters": clusters, "observed": observed, "starts": true }));
+        if kept {
+            refused(outcome, &["etcd_clean is true for cluster etcd", "not for beta", "./etcd.yml -l etcd"]);
+        } else {
+            assert_eq!(outcome.unwrap().values["cleans"], true);
+        }
+    }
+}
+
+#[test]
+fn tags_that_remove_stand_alone() {
+    for (tags, accepted) in [("etcd_clean", true), ("etcd_clean,etcd_purge", true), ("all,etcd_clean", false)] {
+        let mut inventory = three();
+        inventory["run_tags"] = tags.split(',').collect();
+        let outcome = run(inventory);
+        if accepted {
+            assert!(outcome.is_ok(), "{tags}");
+        } else {
+            refused(outcome, &["etcd_clean removes what is there, and was given with all", "-e etcd_clean=true"]);
+        }
+    }
 }
 
 #[test]

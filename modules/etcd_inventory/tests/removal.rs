@@ -101,6 +101,11 @@ impl Scene {
     }
 
     fn judge(&self) -> Result<Outcome, Failure> {
+        run(self.arguments()?)
+    }
+
+    /// What the second call is given.
+    fn arguments(&self) -> Result<Value, Failure> {
         let known: Vec<usize> = (0..self.members.len()).filter(|index| self.members[*index].known).collect();
         let names: Vec<String> = known.iter().map(|index| host(*index)).collect();
         let variables: Map<String, Value> = known
@@ -122,8 +127,8 @@ impl Scene {
                 .collect()
         };
         let (hosts, named) = if self.named.is_empty() { (play, Value::Null) } else { (vec![], json!(self.named)) };
-        run(json!({ "clusters": first.values["clusters"], "observed": looks(true), "outside": looks(false),
-                    "removal": { "hosts": hosts, "members": named, "leave": self.steps.0, "data": self.steps.1 } }))
+        Ok(json!({ "clusters": first.values["clusters"], "observed": looks(true), "outside": looks(false),
+                    "removal": { "hosts": hosts, "members": named, "leave": self.steps.0, "data": self.steps.1, "snapshot": self.steps.1 } }))
     }
 
     fn removal(&self) -> Value {
@@ -281,11 +286,38 @@ fn a_member_of_that_name_elsewhere_is_not_taken_for_gone() {
 }
 
 #[test]
+fn whose_data_it_is_and_where_the_member_is_have_to_agree() {
+    let swapped = |scene: &Scene, index: usize, holds: usize| {
+        let mut seen = scene.observed(index);
+        seen["data"]["member_id"] = json!(format!("{:x}", holds + 1));
+        seen
+    };
+    // The addresses of two hosts were mistaken for each other; a host that has left has a copy of another one's data.
+    for (scene, play, holds) in
+        [(Scene::new(3, &[1]), 1, 0), (Scene::new(3, &[1]).with(1, |member| member.listed = false), 1, 2)]
+    {
+        let mut arguments = scene.arguments().unwrap();
+        arguments["observed"][host(play)] = swapped(&scene, play, holds);
+        let failure = run(arguments).unwrap_err();
+        let wanted = format!("on it is the data of etcd-{0} ({0})", holds + 1);
+        assert!(failure.msg.contains(&wanted), "{}", failure.msg);
+    }
+}
+
+#[test]
+fn a_run_that_loses_nothing_saves_nothing() {
+    let mut scene = Scene::new(3, &[0, 1, 2]);
+    assert_eq!(scene.removal()["snapshots"].as_array().map(Vec::len), Some(1));
+    scene.steps.1 = false;
+    assert_eq!(scene.removal()["snapshots"], json!([]));
+}
+
+#[test]
 fn an_empty_list_of_members_does_not_mean_all() {
     let mut scene = Scene::new(3, &[0, 1, 2]);
     scene.named = vec![String::new()];
     assert!(scene.judge().unwrap().warnings[0].contains("is no member"));
-    let removal = json!({ "hosts": [], "members": [], "leave": true, "data": true });
+    let removal = json!({ "hosts": [], "members": [], "leave": true, "data": true, "snapshot": true });
     let clusters = run(json!({ "groups": { "etcd": ["10.0.0.1"] }, "hosts": { "10.0.0.1": { "etcd_seq": 1 } },
                                "play_hosts": ["10.0.0.1"] }));
     let clusters = clusters.unwrap().values["clusters"].clone();
@@ -313,7 +345,7 @@ fn a_cluster_does_not_end_behind_its_members_backs() {
     let dead = |member: &mut Member| (member.serves, member.reachable) = (false, false);
     assert_eq!(Scene::new(3, &[0, 1, 2]).with(2, dead).removal()["hosts"]["10.0.0.3"]["reachable"], false);
     let stranger = Scene::new(4, &[0, 1, 2]).with(3, |member| member.known = false);
-    stranger.refused(&["members that the inventory does not name, etcd-4 (4)", "etcd_rm_members\": [\"10.0.0.4\"]"]);
+    stranger.refused(&["members that the inventory does not name, etcd-4 (4)", "etcd_rm_members\": [\"4\"]"]);
 }
 
 #[test]
