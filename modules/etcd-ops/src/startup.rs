@@ -43,7 +43,7 @@ const REASONS: &[Reason] = &[
         marks: &["no match found for existing member", "unmatched member while checking PeerURLs"],
         sentence: |_| {
             format!(
-                "the cluster has a member with other peer URLs than its initial-cluster: take that one out with {REMOVE}, then join with {JOIN}"
+                "the cluster has a member with other peer URLs than its initial-cluster: take that one out with bin/etcd-rm and its address, which etcdctl member list has, then join with {JOIN}"
             )
         },
     },
@@ -116,7 +116,7 @@ const REASONS: &[Reason] = &[
     },
 ];
 
-/// Why the member that wrote these lines does not serve; none when they hold no known reason. Lines of earlier starts
+/// Why the member that wrote these lines does not serve, with `HOST` for its host; none when they hold no known reason. Lines of earlier starts
 /// do not count.
 #[must_use]
 pub fn explain<S: AsRef<str>>(lines: &[S]) -> Option<String> {

@@ -9,7 +9,7 @@ use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::client::MemberClient;
 use etcd_ops::connection::Session;
 use etcd_ops::leader::{self, Led};
-use etcd_ops::view::{ClusterView, Health, MemberView};
+use etcd_ops::view::{self, ClusterView, Health, MemberView};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -116,7 +116,7 @@ impl<'a> Work<'a> {
         let answer: Answer = match step {
             Step::Done | Step::AwaitStart(_) => return Ok(Err(Trouble::Awaited)),
             Step::AwaitServing(id) => {
-                if led.view.member(id).is_some_and(wants_news) {
+                if led.view.member(id).is_some_and(wants_new_login) {
                     client.log_in().await?;
                 }
                 return Ok(Err(Trouble::Awaited));
@@ -213,10 +213,8 @@ fn is_passing(step: Step, refusal: Refusal) -> bool {
     }
 }
 
-/// Whether this learner does not know our login. From 3.6.12 on it asks for one, but takes none itself, and one that was
-/// given before it joined is not among what it got: a new one reaches it through its leader.
-fn wants_news(member: &MemberView) -> bool {
-    matches!(&member.health, Health::Unhealthy(_, reason) if reason.contains("rpc not supported for learner"))
+fn wants_new_login(learner: &MemberView) -> bool {
+    matches!(&learner.health, Health::Unhealthy(_, trouble) if view::wants_new_login(trouble))
 }
 
 fn is_lost(failure: &Failure) -> bool {

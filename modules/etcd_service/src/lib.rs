@@ -51,6 +51,8 @@ pub struct Params {
     #[serde(flatten)]
     connection: Connection,
     name: String,
+    /// The host, as messages call it.
+    host: String,
     state: State,
     restart_when: RestartWhen,
     enabled: bool,

@@ -13,6 +13,8 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     ],
     options: &[
         Opt::new("name", Kind::Str, &["The unit."]).default(Default::Str("etcd")),
+        Opt::new("host", Kind::Str, &["The host's name in the inventory, for messages that say what to run next."])
+            .default(Default::Str("HOST")),
         Opt::new(
             "state",
             Kind::Str,

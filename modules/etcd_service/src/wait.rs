@@ -26,7 +26,6 @@ pub(crate) async fn until_serving(
     replaced: Option<&str>,
     state: &impl Fn() -> Result<Unit, Failure>,
 ) -> Result<(ClusterView, u64), Failure> {
-    let unit = params.name.as_str();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut session = session.clone();
@@ -43,22 +42,16 @@ pub(crate) async fn until_serving(
         };
         let state = state()?;
         if state.active_state == "failed" || state.sub_state == "auto-restart" || state.result_failed() {
-            return Err(failed(unit, &state.active_state));
+            return Err(failed(params, &state.active_state));
         }
         if Instant::now() >= session.deadline() {
-            return Err(too_late(unit, &state.active_state, trouble));
+            return Err(too_late(params, &state.active_state, trouble));
         }
-        if wants_news(&trouble) {
+        if view::wants_new_login(&trouble.msg) {
             session = session.afresh();
         }
         seen = Some(trouble);
     }
-}
-
-/// Whether a learner does not know our login. It takes none itself, and one that was given before it joined is not among
-/// what it got: a new one, given by a voter, reaches it through its leader.
-fn wants_news(trouble: &Failure) -> bool {
-    trouble.msg.contains("rpc not supported for learner")
 }
 
 async fn attempt(
@@ -92,19 +85,22 @@ async fn attempt(
     }
 }
 
-fn too_late(unit: &str, state: &str, trouble: Failure) -> Failure {
-    let msg = format!("{unit} is {state} but the member does not serve in time: {}{}", trouble.msg, etcd_said(unit));
+fn too_late(params: &Params, state: &str, trouble: Failure) -> Failure {
+    let Params { name, .. } = params;
+    let cause = format!("{}{}", trouble.msg, etcd_said(params));
+    let msg = format!("{name} is {state} but the member does not serve in time: {cause}");
     Failure::new(if trouble.kind == ErrorKind::Unreachable { ErrorKind::Timeout } else { trouble.kind }, msg)
 }
 
-fn failed(unit: &str, state: &str) -> Failure {
-    let msg = format!("{unit} does not stay up (systemd: {state}){}; see journalctl -u {unit}", etcd_said(unit));
+fn failed(params: &Params, state: &str) -> Failure {
+    let Params { name, .. } = params;
+    let msg = format!("{name} does not stay up (systemd: {state}){}; see journalctl -u {name}", etcd_said(params));
     Failure::new(ErrorKind::Io, msg)
 }
 
 /// Why, as far as the unit's log tells: the known reason, or else the last error in etcd's own words.
-fn etcd_said(unit: &str) -> String {
-    said(&systemd::journal(unit, 200))
+fn etcd_said(params: &Params) -> String {
+    said(&systemd::journal(&params.name, 200)).replace("-l HOST", &format!("-l {}", params.host))
 }
 
 fn said(lines: &[String]) -> String {
