@@ -71,7 +71,7 @@ impl Seat {
         }
     }
 
-    /// The host of its first peer URL, which is what the playbooks call it.
+    /// The host of its first peer URL, by which bin/etcd-rm finds it; the inventory may call it otherwise.
     #[must_use]
     pub fn address(&self) -> String {
         self.peer_urls.iter().find_map(|url| address::host(url)).unwrap_or_else(|| hex(self.id))

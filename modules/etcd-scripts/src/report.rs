@@ -204,7 +204,7 @@ pub(crate) fn after(plan: &Plan, configure: &dyn Fn(&[&str]) -> String) -> Strin
 
 fn added(configure: &dyn Fn(&[&str]) -> String, lines: &mut Vec<String>) {
     lines.push(
-        "- nothing on the other members: this run has refreshed their configuration and etcdctl's environment".into(),
+        "- nothing on other members that could be reached: this run has refreshed their configuration and etcdctl's environment".into(),
     );
     lines.push(format!("  to check it: {}", configure(&["-t", "etcd_conf", "--check", "--diff"])));
 }

@@ -77,7 +77,7 @@ pub(crate) fn target<'a>(view: &'a ClusterView, desired: &Desired) -> Result<Opt
         let seat = etcd_ops::membership::Seat::from(*member);
         return conflict(format!(
             "the peer URL {} belongs to {}, not to {name}: correct name or peer_urls, or remove that member first: \
-             ./etcd-rm.yml -l {}",
+             bin/etcd-rm {}",
             member.peer_urls.join(","),
             member.label(),
             seat.address()

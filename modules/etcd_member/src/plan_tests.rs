@@ -170,7 +170,7 @@ fn whoever_is_meant_must_be_certain() {
         (
             Desired { peer_urls: vec![url(2)], ..desired(State::Present, 9) },
             "the peer URL https://10.0.0.2:2380 belongs to etcd-2 (2), not to etcd-9: correct name or peer_urls, or remove \
-             that member first: ./etcd-rm.yml -l 10.0.0.2",
+             that member first: bin/etcd-rm 10.0.0.2",
         ),
         (
             Desired { peer_urls: vec![url(9)], ..desired(State::Present, 2) },

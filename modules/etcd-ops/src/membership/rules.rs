@@ -21,7 +21,7 @@ impl Roster {
                 ErrorKind::Conflict,
                 format!(
                     "a learner cannot be added: {} {state}, and etcd allows one learner at a time; wait until it is \
-                     promoted, or take it out: ./etcd-rm.yml -l {}",
+                     promoted, or take it out: bin/etcd-rm {}",
                     other.label,
                     other.address()
                 ),
@@ -142,7 +142,7 @@ impl Roster {
         let troubles: Vec<String> = down.iter().map(|seat| seat.trouble()).collect();
         let msg = format!(
             "cannot remove member {}: {}, and the cluster would have no reserve while it shrinks; {}, or remove it \
-             first: ./etcd-rm.yml -l {}; to remove {} all the same: -e etcd_force=remove",
+             first: bin/etcd-rm {}; to remove {} all the same: -e etcd_force=remove",
             target.label,
             troubles.join("; "),
             way_back(first),

@@ -70,7 +70,7 @@ fn adding_runs_the_playbook_of_the_checkout_and_says_what_is_left() {
         "Cluster etcd: 1 member joins the 3 in the inventory.\n  etcd-3 (fd00::12): joins\n",
         "Then cluster etcd has 4 members: 3 make a quorum, it survives the loss of 1.\nWarning: 4 voters make",
         &format!("\n  ANSIBLE_CONFIG=/checkout/ansible.cfg ansible-playbook {line}\n"),
-        "Done. What is left to do:\n- nothing on the other members",
+        "Done. What is left to do:\n- nothing on other members that could be reached",
         "/checkout/etcd.yml -t etcd_conf --check --diff\n",
         "./pgsql.yml -t pg_conf, then reload patroni",
         "./pgsql.yml -t pg_vip_config, then restart vip-manager",
