@@ -15,6 +15,8 @@ pub mod config;
 pub mod connection;
 /// What a data directory says of the member it belongs to.
 pub mod datadir;
+/// What the inventory's variables are where they are not set.
+pub mod defaults;
 /// Telling a member's errors apart.
 mod errors;
 /// Writing files so that they are never torn, and owners and modes.

@@ -5,14 +5,13 @@
 
 use crate::address;
 use ansible_protocol::{Object, order};
+use etcd_ops::defaults;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// The group of all members, and the cluster of those that name none.
+/// The group of all members.
 const ETCD: &str = "etcd";
-const DEFAULT_CLIENT_PORT: u16 = 2379;
-const DEFAULT_DATA_DIR: &str = "/data/etcd";
 
 /// What `ansible-inventory --list` says, as far as it concerns etcd.
 #[derive(Clone, Debug, Default)]
@@ -142,9 +141,9 @@ fn member(cluster: &str, host: &str, variables: &Object) -> Member {
         seq,
         address: address::parse(given.as_deref().unwrap_or(host)),
         addresses,
-        port: text(variables, "etcd_port").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_CLIENT_PORT),
+        port: text(variables, "etcd_port").and_then(|text| text.parse().ok()).unwrap_or(defaults::CLIENT_PORT),
         learner: flag("etcd_learner", false),
-        data_dir: text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
+        data_dir: text(variables, "etcd_data").unwrap_or_else(|| defaults::DATA_DIR.into()),
         deletes_data: flag("etcd_rm_data", true),
         deletes_packages: flag("etcd_rm_pkg", false),
         safeguard: flag("etcd_safeguard", false),
@@ -181,7 +180,7 @@ fn texts<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
 
 /// The cluster of a host in the group `etcd`.
 fn cluster_of(variables: &Object, host: &str) -> Result<String, String> {
-    let named = text(&object(variables, host), "etcd_cluster").unwrap_or_else(|| ETCD.into());
+    let named = text(&object(variables, host), "etcd_cluster").unwrap_or_else(|| defaults::CLUSTER.into());
     if named.contains("{{") || named.contains("{%") {
         return Err(format!(
             "etcd_cluster of {host} is the template {named}, which only a playbook can evaluate: write the cluster's name into the inventory"

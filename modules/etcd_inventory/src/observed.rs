@@ -1,9 +1,11 @@
 //! What was found on the hosts, and what their members say of their cluster.
 
-use crate::identity::Member;
+use crate::Findings;
+use crate::identity::{Cluster, Member};
 use crate::variables::is_wanted_version;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The part of `etcd_info`'s result that decides.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -109,4 +111,23 @@ impl Observed {
         let installed = self.version.as_deref();
         installed.zip(wanted).is_some_and(|(installed, wanted)| !is_wanted_version(installed, wanted))
     }
+}
+
+/// What was found on each of a cluster's hosts that answered.
+pub(crate) fn read<'a>(
+    cluster: &'a Cluster,
+    observed: &BTreeMap<String, Value>,
+    findings: &mut Findings,
+) -> BTreeMap<&'a str, Observed> {
+    let mut seen = BTreeMap::new();
+    for member in &cluster.members {
+        let Some(value) = observed.get(&member.host) else { continue };
+        match serde_json::from_value(value.clone()) {
+            Ok(of_host) => drop(seen.insert(member.host.as_str(), of_host)),
+            Err(error) => {
+                findings.problems.push(format!("what {} says of itself makes no sense: {error}", member.host));
+            }
+        }
+    }
+    seen
 }

@@ -1,11 +1,18 @@
 //! What is safe to do with what was found. One rule per kind of danger; each names the host, the cause and the way on.
 
+/// A cluster that is replaced.
+mod cleaning;
+/// Hosts that hold data.
+mod data;
+/// Hosts without data.
+mod fresh;
+/// Versions of etcd.
+mod versions;
+
 use crate::Findings;
 use crate::identity::{Cluster, Member};
 use crate::joining::{Entry, Joining};
-use crate::observed::{Live, Observed};
-use ansible_protocol::order;
-use etcd_ops::version::{KNOWN, Version};
+use crate::observed::{Live, Observed, read};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -103,12 +110,7 @@ pub(crate) fn judge(
         }
         if starts && case.cleans() {
             findings.problems.extend(case.partly_cleaned());
-            findings.problems.extend((!scope.makes_anew).then(|| {
-                format!(
-                    "etcd_clean is true, which removes cluster {} and makes a new one, but the run's tags leave out some of what that takes: run it without tags, or leave etcd_clean unset",
-                    cluster.name
-                )
-            }));
+            findings.problems.extend(case.not_made_anew(scope));
             verdict.cleans = true;
             verdict.look_closer = true;
         } else if starts && !case.is_known() {
@@ -118,35 +120,16 @@ pub(crate) fn judge(
             findings.problems.extend(case.problems(starts));
             findings.warnings.extend(case.version_warnings());
         }
-        for member in &cluster.members {
-            let Some(seen) = case.seen.get(member.host.as_str()) else { continue };
-            let founds = seen.data.state == "absent" && !member.joins;
-            // What nobody has looked at closely may be a running cluster's.
-            let new = founds && (starts || !case.was_in_use());
-            let situation = Situation {
-                founds,
-                starts_late: case.joining.entries.get(&member.host).is_some_and(|entry| entry.starts),
-                initial_cluster: case.initial_cluster(member),
-                joins: case.joining.entries.get(&member.host).cloned(),
-                initial_cluster_state: if new { "new" } else { "existing" },
-                installs: seen.version.is_none() || seen.other_version(member.version.as_deref()),
-                settled: seen.is_settled(member),
-            };
-            verdict.situations.insert(member.host.clone(), situation);
-        }
+        let situations = case.members_seen();
+        let situations = situations.map(|(member, seen)| (member.host.clone(), case.situation(member, seen, starts)));
+        verdict.situations.extend(situations);
         let neighbours = case.joining.neighbours.iter();
         verdict
             .neighbours
             .extend(neighbours.map(|host| Neighbour { host: host.clone(), cluster: cluster.name.clone() }));
         verdict.speakers.extend(case.speaker(starts).map(|host| (cluster.name.clone(), host.to_owned())));
     }
-    if let (Some(first), false) = (replaced.first(), kept.is_empty()) {
-        findings.problems.push(format!(
-            "etcd_clean is true for cluster {}, which is removed and made anew, and not for {}, which is kept: run them apart, ./etcd.yml -l {first}",
-            replaced.join(" and "),
-            kept.join(" and ")
-        ));
-    }
+    findings.problems.extend(cleaning::replaced_beside_kept(&replaced, &kept));
     verdict
 }
 
@@ -196,6 +179,22 @@ impl<'a> Case<'a> {
         self.outside().filter(move |_| joins).cloned()
     }
 
+    fn situation(&self, member: &Member, seen: &Observed, starts: bool) -> Situation {
+        let founds = seen.data.state == "absent" && !member.joins;
+        // What nobody has looked at closely may be a running cluster's.
+        let new = founds && (starts || !self.was_in_use());
+        let entry = self.joining.entries.get(&member.host);
+        Situation {
+            founds,
+            starts_late: entry.is_some_and(|entry| entry.starts),
+            initial_cluster: self.initial_cluster(member),
+            joins: entry.cloned(),
+            initial_cluster_state: if new { "new" } else { "existing" },
+            installs: seen.version.is_none() || seen.other_version(member.version.as_deref()),
+            settled: seen.is_settled(member),
+        }
+    }
+
     /// The members it is configured with until it has started.
     fn initial_cluster(&self, member: &Member) -> String {
         let entry = self.joining.entries.get(&member.host).filter(|entry| entry.starts);
@@ -205,10 +204,6 @@ impl<'a> Case<'a> {
     fn data_dir(&self, host: &str) -> &str {
         let member = self.cluster.members.iter().find(|member| member.host == host);
         member.map_or("", |member| member.data_dir.as_str())
-    }
-
-    fn fresh(&self) -> impl Iterator<Item = &Member> {
-        self.members_seen().filter(|(_, seen)| seen.data.state == "absent").map(|(member, _)| member)
     }
 
     fn with_data(&self) -> impl Iterator<Item = (&Member, &Observed)> {
@@ -251,193 +246,6 @@ impl<'a> Case<'a> {
         })
     }
 
-    fn unreadable(&self) -> impl Iterator<Item = String> {
-        self.seen.iter().filter(|(_, seen)| seen.data.state == "unreadable").map(|(host, seen)| {
-            let reason = seen.data.reason.as_deref().unwrap_or_default();
-            format!(
-                "the data directory {} of {host} cannot be read as a member's ({reason}): it is left alone; repair it, or move it aside if its data is not needed: mv {0} {0}.old",
-                self.data_dir(host)
-            )
-        })
-    }
-
-    fn too_old(&self) -> impl Iterator<Item = String> {
-        self.seen.iter().filter_map(|(host, seen)| {
-            let version: Version = seen.version.as_deref()?.parse().ok()?;
-            let (major, minor) = KNOWN.oldest;
-            (version.series() < KNOWN.oldest)
-                .then(|| format!("etcd {version} on {host} is too old: install {major}.{minor} or newer first"))
-        })
-    }
-
-    /// Another version on a host that has data is an upgrade or a downgrade.
-    fn other_versions(&self) -> impl Iterator<Item = String> {
-        self.with_data().filter(|(member, seen)| seen.other_version(member.version.as_deref())).map(|(member, seen)| {
-            format!(
-                "{} has etcd {}, and etcd_version asks for {}: this release does not upgrade members; set etcd_version to what is installed, or leave it out",
-                member.host,
-                seen.version.as_deref().unwrap_or_default(),
-                member.version.as_deref().unwrap_or_default()
-            )
-        })
-    }
-
-    fn version_warnings(&self) -> Vec<String> {
-        let newer = |(host, seen): (&&str, &Observed)| {
-            let version: Version = seen.version.as_deref()?.parse().ok()?;
-            let (major, minor) = KNOWN.newest;
-            (version.series() > KNOWN.newest).then(|| {
-                format!("etcd {version} on {host} is newer than {major}.{minor}, the newest this release knows: its configuration is checked as that of {major}.{minor}")
-            })
-        };
-        self.seen.iter().filter_map(newer).collect()
-    }
-
-    /// Data of another cluster, or of a member that the live cluster has removed.
-    fn foreign_data(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let wanted = self.reference();
-        for (member, seen) in self.with_data() {
-            let host = &member.host;
-            let data_dir = self.data_dir(host);
-            let cluster = seen.data.cluster_id.as_deref().unwrap_or_default();
-            let id = seen.data.member_id.as_deref().unwrap_or_default();
-            if Some(cluster) != wanted.as_deref() {
-                problems.push(format!(
-                    "{data_dir} of {host} holds a member of another cluster ({cluster}, not {}): it is left alone; move it aside if its data is not needed: mv {data_dir} {data_dir}.old",
-                    wanted.as_deref().unwrap_or("that of its peers")
-                ));
-                continue;
-            }
-            if let Some(live) = &self.live
-                && !member.joins
-                && !live.members.iter().any(|known| known.id == id)
-            {
-                problems.push(format!(
-                    "{data_dir} of {host} belongs to member {id}, which was removed from cluster {cluster}: it is left alone; to join the host anew, which moves it aside: ./etcd.yml -l {host} -e etcd_init=existing; to clean up: ./etcd-rm.yml -l {host}"
-                ));
-            }
-        }
-        problems
-    }
-
-    /// Data of one member on two hosts: whatever both say in its name, the others would believe.
-    fn copies(&self) -> Vec<String> {
-        let id = |seen: &Observed| seen.data.member_id.clone();
-        let whose = |host: &str, id: &str| {
-            let listed = |other: &&Member| {
-                self.live.as_ref().and_then(|live| live.by_url(&other.peer_url)).is_some_and(|known| known.id == id)
-            };
-            let holds = |other: &&Member| {
-                self.seen.get(other.host.as_str()).is_some_and(|seen| seen.data.member_id.as_deref() == Some(id))
-            };
-            self.cluster.members.iter().filter(|other| other.host != host).find(|other| listed(other) || holds(other))
-        };
-        let copy = |(member, seen): (&Member, &Observed)| {
-            let id = id(seen)?;
-            let other = whose(&member.host, &id)?;
-            Some(format!(
-                "{data_dir} of {host} holds the data of member {id}, which is that of {}: two processes may never run as one member; correct etcd_address where it is the wrong one, or move the copy aside: mv {data_dir} {data_dir}.old",
-                other.host,
-                data_dir = self.data_dir(&member.host),
-                host = member.host,
-            ))
-        };
-        self.with_data().filter_map(copy).collect()
-    }
-
-    /// The id the hosts' data must have: the live cluster's; without one, what most hosts with data agree on.
-    fn reference(&self) -> Option<String> {
-        if let Some(live) = &self.live {
-            return Some(live.id.clone());
-        }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, seen) in self.with_data() {
-            *counts.entry(seen.data.cluster_id.as_deref().unwrap_or_default()).or_default() += 1;
-        }
-        // The inventory's own id wins a tie.
-        let best = counts.into_iter().max_by_key(|(id, count)| (*count, *id == self.founding));
-        best.map(|(id, _)| id.to_owned())
-    }
-
-    /// A fresh host beside a running cluster: never a second cluster.
-    fn fresh_beside_live(&self, live: &Live) -> Vec<String> {
-        let mut problems = Vec::new();
-        for member in self.fresh() {
-            let host = &member.host;
-            match live.by_url(&member.peer_url) {
-                Some(known) if known.started => problems.push(format!(
-                    "{host} is member {} ({}) of the running cluster {}, but its data directory {} is empty: its data is lost, and etcd would refuse to start; replace it: ./etcd-rm.yml -l {host}, then ./etcd.yml -l {host} -e etcd_init=existing",
-                    known.name, known.id, self.cluster.name, self.data_dir(host)
-                )),
-                None if let Some(known) = live.named(member) => problems.push(format!(
-                    "{host} is {} in the inventory and has no data, but {} ({}) of cluster {} is a member at {} already: correct etcd_address, etcd_peer_port or etcd_seq; if it is what {host} was before, take it out first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
-                    member.peer_url,
-                    known.name,
-                    known.id,
-                    self.cluster.name,
-                    known.peer_urls.join(","),
-                    known.id,
-                )),
-                Some(_) | None if member.joins => {}
-                // A founding member whose start was cut short.
-                Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) => {}
-                Some(_) | None => problems.push(format!(
-                    "{host} has no data, etcd_init is new, and its peers already run cluster {} ({}): a second cluster is never made; to join it: ./etcd.yml -l {host} -e etcd_init=existing; to start over, destroy it first: ./etcd-rm.yml",
-                    self.cluster.name, live.id
-                )),
-            }
-        }
-        problems
-    }
-
-    fn founding_id(&self, member: &Member) -> u64 {
-        etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
-    }
-
-    /// Whether `etcd_clean` is set to replace what is there.
-    fn cleans(&self) -> bool {
-        self.instances().any(|member| member.clean == Some(true) && !member.safeguard)
-    }
-
-    /// Hosts with something of a member on them.
-    fn instances(&self) -> impl Iterator<Item = &Member> {
-        let there = |seen: &Observed| seen.data.state != "absent" || seen.unit.active_state == "active";
-        self.members_seen().filter(move |(_, seen)| there(seen)).map(|(member, _)| member)
-    }
-
-    /// A cluster is replaced as a whole.
-    fn partly_cleaned(&self) -> Option<String> {
-        let out: Vec<&str> =
-            self.cluster.hosts.iter().map(String::as_str).filter(|host| !self.seen.contains_key(host)).collect();
-        (!out.is_empty()).then(|| {
-            format!(
-                "etcd_clean is true, which removes cluster {} and makes a new one, but {} is unreachable or left out by -l: run it for all its hosts, or leave etcd_clean unset",
-                self.cluster.name,
-                out.join(" and ")
-            )
-        })
-    }
-
-    /// What somebody wants to be neither kept nor replaced.
-    fn kept(&self, starts: bool) -> Option<String> {
-        let hosts: Vec<&str> =
-            self.instances().filter(|member| member.clean.is_some()).map(|member| member.host.as_str()).collect();
-        (starts && !hosts.is_empty()).then(|| {
-            let clean = self.instances().all(|member| member.clean == Some(true));
-            let (cause, remedy) = if clean {
-                ("etcd_clean is true and so is etcd_safeguard", "-e etcd_safeguard=false")
-            } else {
-                ("etcd_clean is false", "-e etcd_clean=true")
-            };
-            format!(
-                "{cause}, and there is an instance of cluster {} on {}: to keep it and bring it to its desired state, leave etcd_clean unset; to remove it and make a new one: {remedy}",
-                self.cluster.name,
-                hosts.join(", ")
-            )
-        })
-    }
-
     /// Only one member at a time can learn, unless etcd is told otherwise.
     fn several_learners(&self) -> Option<String> {
         let learning = self
@@ -454,110 +262,4 @@ impl<'a> Case<'a> {
             )
         })
     }
-
-    /// A fresh host, and no running cluster to be seen from this run's hosts.
-    fn fresh_without_live(&self) -> Vec<String> {
-        let fresh: Vec<&Member> = self.fresh().collect();
-        if fresh.is_empty() {
-            return Vec::new();
-        }
-        let names = fresh.iter().map(|member| member.host.as_str()).collect::<Vec<_>>().join(", ");
-        if fresh.iter().any(|member| member.joins) {
-            let reasons =
-                if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons.join("; ")) };
-            return vec![format!(
-                "{names}: etcd_init is existing, but no running cluster {} can be reached{reasons}: bring its members up first, or leave etcd_init at new to make a cluster",
-                self.cluster.name
-            )];
-        }
-        if let Some(problem) = self.missing_founders(&names).or_else(|| self.already_answering()) {
-            return vec![problem];
-        }
-        self.half_founded(&names).into_iter().collect()
-    }
-
-    /// A cluster is founded by all its members at once.
-    fn missing_founders(&self, fresh: &str) -> Option<String> {
-        let absent: Vec<&str> = self
-            .cluster
-            .members
-            .iter()
-            .map(|member| member.host.as_str())
-            .filter(|host| !self.seen.contains_key(host))
-            .collect();
-        if absent.is_empty() {
-            return None;
-        }
-        let answering = self.answering();
-        let seen = if answering.is_empty() {
-            String::new()
-        } else {
-            format!(" (something already answers on {})", answering.join(", "))
-        };
-        Some(format!(
-            "cluster {} cannot be made on {fresh} without {}, which are unreachable or left out by -l{seen}: run ./etcd.yml for all its hosts; to join {fresh} to a running cluster: -e etcd_init=existing",
-            self.cluster.name,
-            absent.join(", ")
-        ))
-    }
-
-    fn answering(&self) -> Vec<String> {
-        let mut urls: Vec<String> = self.seen.values().flat_map(|seen| seen.answering.clone()).collect();
-        order::sort(&mut urls);
-        urls.dedup();
-        urls
-    }
-
-    /// Something listens where a fresh member would.
-    fn already_answering(&self) -> Option<String> {
-        let taken: Vec<String> = self
-            .fresh()
-            .filter(|member| {
-                let own = [&member.client_url, &member.peer_url];
-                self.seen.values().any(|seen| seen.answering.iter().any(|url| own.contains(&url)))
-            })
-            .map(|member| format!("{} ({})", member.client_url, member.host))
-            .collect();
-        (!taken.is_empty()).then(|| {
-            format!(
-                "something already answers on {}, though the data directory there is empty: is it an etcd with another data directory (etcd_data)? stop it, or correct etcd_data or etcd_port",
-                taken.join(", ")
-            )
-        })
-    }
-
-    /// Some hosts have data and some have none, and the cluster is down.
-    fn half_founded(&self, fresh: &str) -> Option<String> {
-        let holders: Vec<(&Member, &Observed)> = self.with_data().collect();
-        if holders.is_empty()
-            || holders
-                .iter()
-                .all(|(_, seen)| !seen.data.had_leader && seen.data.cluster_id.as_deref() == Some(&self.founding))
-        {
-            return None;
-        }
-        let hosts = holders.iter().map(|(member, _)| member.host.as_str()).collect::<Vec<_>>().join(",");
-        Some(format!(
-            "{fresh} has no data, while {hosts} holds that of cluster {}, which has been in use and is down: making members anew could lose it; start what has data first: ./etcd.yml -l {hosts}, then run again",
-            holders.first().and_then(|(_, seen)| seen.data.cluster_id.clone()).unwrap_or_default()
-        ))
-    }
-}
-
-pub(crate) fn read<'a>(
-    cluster: &'a Cluster,
-    observed: &BTreeMap<String, Value>,
-    findings: &mut Findings,
-) -> BTreeMap<&'a str, Observed> {
-    let mut seen = BTreeMap::new();
-    for member in &cluster.members {
-        let Some(value) = observed.get(&member.host) else { continue };
-        match serde_json::from_value(value.clone()) {
-            Ok(of_host) => drop(seen.insert(member.host.as_str(), of_host)),
-            Err(error) => {
-                findings.problems.push(format!("what {} says of itself makes no sense: {error}", member.host));
-            }
-        }
-    }
-    seen
 }

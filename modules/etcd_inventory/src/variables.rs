@@ -1,8 +1,8 @@
 //! The role's variables on one host, as far as a mistake in them can be told before anything is changed anywhere.
 
-use crate::identity::{DEFAULT_DATA_DIR, text};
 use ansible_protocol::{Object, nearest};
 use etcd_ops::catalogue::{self, Severity};
+use etcd_ops::defaults;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,20 @@ const OWN_KEYS: &[(&str, &str)] = &[
     ("initial-cluster-state", "etcd_init"),
     ("name", "etcd_cluster and etcd_seq"),
 ];
+
+/// A variable's value as text; none when it is not set or empty.
+pub(crate) fn text(variables: &Object, name: &str) -> Option<String> {
+    match variables.get(name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether a variable says yes or no, in any of the words Ansible takes for it.
+pub(crate) fn says(variables: &Object, name: &str) -> Option<bool> {
+    variables.get(name).and_then(ansible_protocol::boolean)
+}
 
 /// The words of a list separated by commas.
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -165,7 +179,7 @@ fn life(host: &str, variables: &Object) -> Option<String> {
 /// What is to outlast the data is not kept inside of it.
 fn snapshot_dir(host: &str, variables: &Object) -> Option<String> {
     let dir = text(variables, "etcd_rm_snapshot_dir")?;
-    let data = text(variables, "etcd_data").unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    let data = text(variables, "etcd_data").unwrap_or_else(|| defaults::DATA_DIR.into());
     Path::new(&dir).starts_with(&data).then(|| {
         format!("etcd_rm_snapshot_dir of {host} is {dir}, inside of the data that is deleted, {data}: name another directory")
     })

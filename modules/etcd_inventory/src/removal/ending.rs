@@ -1,0 +1,116 @@
+//! A cluster that ends: nothing of it is left, nobody uses it, and it is saved first.
+
+use super::{Case, Removal, Snapshot, labels};
+use crate::Findings;
+use crate::identity::Member;
+use etcd_ops::membership::Seat;
+use std::collections::BTreeMap;
+
+impl Case<'_> {
+    /// The cluster goes, with all its members.
+    pub(super) fn end(&self, removal: &mut Removal, findings: &mut Findings) {
+        findings.problems.extend(self.strangers());
+        findings.problems.extend(self.out_of_reach());
+        findings.problems.extend(self.in_use());
+        findings.problems.extend(self.foreign_data(self.most_common_cluster()));
+        match self.saved_from() {
+            Ok(host) => {
+                let cluster = || self.cluster.name.clone();
+                removal.snapshots.extend(host.map(|host| Snapshot { cluster: cluster(), host }));
+            }
+            Err(problem) => findings.problems.push(problem),
+        }
+        removal.hosts.extend(self.going().map(|member| (member.host.clone(), self.host(member, true, true))));
+    }
+
+    /// Members that the inventory does not know would be left without a quorum.
+    fn strangers(&self) -> Option<String> {
+        let known = |seat: &&Seat| self.cluster.members.iter().any(|member| self.is_seat_of(seat, member));
+        let seats: Vec<&Seat> = self.roster.as_ref()?.seats.iter().filter(|seat| !known(seat)).collect();
+        (!seats.is_empty()).then(|| {
+            format!(
+                "cluster {} has members that the inventory does not name, {}: add them to the inventory, or take them out first: ./etcd-rm.yml -e '{{\"etcd_rm_members\": [\"{}\"]}}'",
+                self.cluster.name,
+                labels(seats.iter().copied()),
+                seats.iter().map(|seat| etcd_ops::hex(seat.id)).collect::<Vec<_>>().join("\", \"")
+            )
+        })
+    }
+
+    /// Hosts that cannot be cleaned up, while their members may go on serving.
+    fn out_of_reach(&self) -> Option<String> {
+        let unseen = self.going().filter(|member| !self.seen.contains_key(member.host.as_str()));
+        let alive = unseen.filter(|member| match &self.roster {
+            Some(_) => self.seat(member).is_some_and(Seat::serves),
+            None => true,
+        });
+        let hosts: Vec<&str> = alive.map(|member| member.host.as_str()).collect();
+        (!hosts.is_empty() && !self.forced("unreachable")).then(|| {
+            format!(
+                "{} cannot be reached over SSH, and may go on serving cluster {}: bring it back; to remove the others all the same: -e etcd_force=unreachable",
+                hosts.join(" and "),
+                self.cluster.name
+            )
+        })
+    }
+
+    fn in_use(&self) -> Option<String> {
+        if self.forced("in_use") {
+            return None;
+        }
+        let name = &self.cluster.name;
+        let Some(usage) = self.seen.values().find_map(|seen| seen.cluster.as_ref()?.usage.as_ref()) else {
+            // What does not run is used by nobody; what runs may be.
+            let (host, seen) = self.seen.iter().find(|(_, seen)| seen.unit.active_state == "active")?;
+            let reason = seen.cluster_trouble().unwrap_or("it does not say");
+            return Some(format!(
+                "etcd runs on {host}, and it cannot be told who uses cluster {name} ({reason}): correct that, or stop it first; to remove it all the same: -e etcd_force=in_use"
+            ));
+        };
+        let leases = usage.leases.count;
+        let mut users = usage.clients.clone();
+        if leases > 0 {
+            users.push(format!("{leases} live lease{}", if leases == 1 { "" } else { "s" }));
+        }
+        let cause = match (users.is_empty(), usage.complete) {
+            (true, true) => return None,
+            (true, false) => "has so many keys that not all could be looked at for who uses it".to_owned(),
+            (false, _) => format!("is in use, by {}", users.join(", ")),
+        };
+        Some(format!(
+            "cluster {name} {cause}: stop what uses it first; to remove it all the same: -e etcd_force=in_use"
+        ))
+    }
+
+    /// Where the last snapshot is taken: on the leader's host, or on any other that serves.
+    fn saved_from(&self) -> Result<Option<String>, String> {
+        let wants = self.request.snapshot && self.going().any(|member| member.saves);
+        let holds = self.seen.values().any(|seen| seen.data.state == "member");
+        if !wants || !holds {
+            return Ok(None);
+        }
+        let leads = |member: &Member| {
+            let leader = self.roster.as_ref().and_then(|roster| roster.leader);
+            leader.is_some() && self.seat(member).map(|seat| seat.id) == leader
+        };
+        let serves = |member: &&Member| self.seen.get(member.host.as_str()).is_some_and(|seen| seen.serving);
+        let host = self.going().filter(serves).max_by_key(|member| leads(member));
+        host.map(|member| Some(member.host.clone())).ok_or_else(|| {
+            format!(
+                "no member of cluster {} serves, so its last snapshot cannot be taken: start it first (./etcd.yml); to remove it without one, or where an interrupted run has taken it already: -e etcd_rm_snapshot=false",
+                self.cluster.name
+            )
+        })
+    }
+
+    fn most_common_cluster(&self) -> Option<&str> {
+        if let Some(id) = self.view.and_then(|view| view["id"].as_str()) {
+            return Some(id);
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for id in self.seen.values().filter_map(|seen| seen.data.cluster_id.as_deref()) {
+            *counts.entry(id).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(id, _)| id)
+    }
+}
