@@ -156,9 +156,11 @@ mod tests {
     use super::*;
     use crate::block_on;
     use crate::connection::{Connection, Session};
+    use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
     use etcd_testbed::{Cluster, Options, Version};
     use proptest::prelude::*;
     use serde_json::json;
+    use std::path::Path;
     use test_case::test_case;
 
     /// Keeps what comes, and does something once the first bytes are there.
@@ -199,7 +201,14 @@ mod tests {
         let connection: Connection = serde_json::from_value(connection).unwrap();
         let session = Session::new(&connection).unwrap();
         block_on(async {
-            let mut client = etcd_client::Client::connect(cluster.endpoints(), None).await.unwrap();
+            let options = tls.then(|| {
+                let read = |path: &Path| std::fs::read(path).unwrap();
+                let pki = cluster.pki();
+                let identity = Identity::from_pem(read(&pki.client().cert), read(&pki.client().key));
+                let authority = Certificate::from_pem(read(&pki.ca_cert()));
+                ConnectOptions::new().with_tls(TlsOptions::new().ca_certificate(authority).identity(identity))
+            });
+            let mut client = Client::connect(cluster.endpoints(), options).await.unwrap();
             for key in 0..40 {
                 client.put(format!("/{key}"), vec![key; 1 << 20], None).await.unwrap();
             }
