@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn own_id_is_unknown_without_data() {
         let params = serde_json::json!({
-            "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "state": "started", "restart_when": "needed",
+            "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "host": "x", "state": "started", "restart_when": "needed",
             "enabled": true, "data_dir": "/nonexistent", "wal_dir": null, "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
             "force": false, "kill": false, "predicted": [],
         });
