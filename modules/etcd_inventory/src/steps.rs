@@ -58,7 +58,8 @@ impl Steps {
             leave: selected(&["etcd_leave", "etcd_clean", "etcd_purge"]),
             data: selected(&["etcd_data", "etcd_clean", "etcd_purge"]),
             snapshot: ["etcd_snapshot", "etcd_data", "etcd_clean", "etcd_purge"].iter().any(|tag| selected(&[tag])),
-            member: starts && selected(&["etcd_member"]),
+            // Who joins is started.
+            member: starts && selected(&["etcd_member"]) && !skip.iter().any(|tag| tag == "etcd_launch"),
             launch: starts && selected(&["etcd_launch"]),
         }
     }
@@ -86,7 +87,7 @@ mod tests {
     #[test_case("etcd_cert", "", "dirs"; "certificates")]
     #[test_case("etcd_config,etcd_launch", "", "dirs conf env launch"; "with restart")]
     #[test_case("etcd_member", "", "dirs member"; "joining alone")]
-    #[test_case("all", "etcd_launch", "dirs conf env auth member"; "without starting")]
+    #[test_case("all", "etcd_launch", "dirs conf env auth"; "without starting")]
     #[test_case("etcd_config", "etcd_env", "dirs conf"; "without environment")]
     #[test_case("etcd_auth", "", "auth"; "nothing to write")]
     fn tags_select(run: &str, skip: &str, wanted: &str) {
