@@ -62,6 +62,14 @@ options:
         is left alone all the same.
     type: bool
     default: false
+  predicted:
+    description:
+      - >-
+        In check mode, the result of the M(quorum.etcd.etcd_service) task before this one: what that would
+        stop is not in use then.
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - quorum.etcd.native
 attributes:
@@ -70,7 +78,9 @@ attributes:
   diff_mode:
     support: full
 notes:
-  - "In check mode a unit that runs is a warning, as an earlier task may stop it."
+  - >-
+    In check mode a unit that runs is a warning, as an earlier task that O(predicted) does not tell of may
+    stop it.
   - "Whether the member is out of its cluster is not asked here: M(quorum.etcd.etcd_info) tells."
 author:
   - "The quorum.etcd authors (@quorum-etcd)"
@@ -148,6 +158,11 @@ def main():
             "force": {
                 "type": "bool",
                 "default": False,
+            },
+            "predicted": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
             },
         },
         supports_check_mode=True,

@@ -25,7 +25,7 @@ use etcd_ops::datadir::DataDir;
 use etcd_ops::membership::parse_id;
 use etcd_ops::{clock, hex, systemd};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// The module.
@@ -41,6 +41,8 @@ pub struct Params {
     cluster_id: Option<String>,
     unit: String,
     force: bool,
+    /// What was foretold of the unit.
+    predicted: Vec<Value>,
 }
 
 impl Module for EtcdData {
@@ -59,6 +61,11 @@ impl Module for EtcdData {
         let plan = plan::plan(&asked, &seen, &now)?;
         let mut outcome = outcome(&asked, &seen, &plan);
         if plan.steps.is_empty() {
+            return Ok(outcome);
+        }
+        let stops =
+            |told: &Value| told["actions"].as_array().is_some_and(|actions| actions.iter().any(|word| word == "stop"));
+        if context.check_mode && params.predicted.iter().any(stops) {
             return Ok(outcome);
         }
         match unused(&params, &seen) {

@@ -28,13 +28,15 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("unit", Kind::Str, &["The systemd unit that must not run."]).default(Default::Str("etcd")),
         Opt::new("force", Kind::Bool, &["Go on where it cannot be told whose data it is. Data in use, and data of somebody else than asked for, is left alone all the same."])
             .default(Default::Bool(false)),
+        Opt::new("predicted", Kind::List(&Kind::Dict), &["In check mode, the result of the M(quorum.etcd.etcd_service) task before this one: what that would stop is not in use then."])
+            .default(Default::Strs(&[])),
     ],
     fragments: &[],
     rules: &[],
     check_mode: Support::Full,
     diff_mode: Support::Full,
     notes: &[
-        "In check mode a unit that runs is a warning, as an earlier task may stop it.",
+        "In check mode a unit that runs is a warning, as an earlier task that O(predicted) does not tell of may stop it.",
         "Whether the member is out of its cluster is not asked here: M(quorum.etcd.etcd_info) tells.",
     ],
     examples: "

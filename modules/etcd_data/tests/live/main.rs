@@ -93,6 +93,8 @@ fn data_in_use_is_refused_and_says_by_whom() {
                 preview["_ansible_check_mode"] = json!(true);
                 let outcome = run(&preview).unwrap();
                 assert!(outcome.warnings[0].ends_with("a real run would be refused"), "{:?}", outcome.warnings);
+                preview["predicted"] = json!([{ "actions": ["disable", "stop"] }]);
+                assert_eq!(run(&preview).unwrap().warnings, Vec::<String>::new());
             }
         }
         cluster.etcdctl(&["put", "key", "value"]);
