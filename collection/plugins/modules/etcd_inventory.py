@@ -98,8 +98,7 @@ options:
     description:
       - >-
         What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any
-        more, and whether the run lets members C(leave), deletes C(data), and saves a C(snapshot) of clusters
-        that end. With O(observed).
+        more, and the RV(steps) of the run, or C(all) that belongs to it. With O(observed).
     type: dict
   restarts:
     description:
@@ -148,7 +147,7 @@ missing_authorities:
 steps:
   description: >-
     What the tags select: C(dirs), C(conf), C(env), C(auth), C(member), C(makes_anew), C(leave), C(data),
-    C(snapshot), C(launch).
+    C(snapshot), C(launch), C(starts), C(clean).
   type: dict
   returned: "O(groups) is given"
 situations:

@@ -71,6 +71,12 @@ impl Seat {
         }
     }
 
+    /// Whether its peers reach it there.
+    #[must_use]
+    pub fn is_at(&self, peer_url: &str) -> bool {
+        self.peer_urls.iter().any(|url| address::same_url(url, peer_url))
+    }
+
     /// The host of its first peer URL, by which bin/etcd-rm finds it; the inventory may call it otherwise.
     #[must_use]
     pub fn address(&self) -> String {

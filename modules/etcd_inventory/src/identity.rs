@@ -8,7 +8,7 @@ mod member;
 use crate::Findings;
 use crate::variables::{self, text};
 use ansible_protocol::{Object, order};
-use etcd_ops::defaults;
+use etcd_ops::{datadir, defaults};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +88,23 @@ impl Cluster {
             names: order::map(members.iter().map(|member| (member.peer_url.clone(), member.name.clone()))),
             members,
         }
+    }
+}
+
+impl Cluster {
+    /// The id that a member has which was there when the cluster was founded, as etcdctl prints it.
+    pub(crate) fn founding_member_id(&self, member: &Member) -> String {
+        etcd_ops::hex(self.founder(member))
+    }
+
+    /// The id of a cluster founded from the inventory as it stands.
+    pub(crate) fn founding_id(&self) -> String {
+        let ids: Vec<u64> = self.members.iter().map(|member| self.founder(member)).collect();
+        etcd_ops::hex(datadir::founding_cluster_id(&ids))
+    }
+
+    fn founder(&self, member: &Member) -> u64 {
+        datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.token)
     }
 }
 

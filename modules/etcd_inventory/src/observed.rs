@@ -131,3 +131,12 @@ pub(crate) fn read<'a>(
     }
     seen
 }
+
+/// The cluster whose data most hosts hold; of two, the one that the inventory would found.
+pub(crate) fn most_common<'a>(seen: &'a BTreeMap<&str, Observed>, founding: &str) -> Option<&'a str> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for id in seen.values().filter_map(|seen| seen.data.cluster_id.as_deref()) {
+        *counts.entry(id).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(id, count)| (*count, *id == founding)).map(|(id, _)| id)
+}

@@ -8,8 +8,9 @@ mod leaving;
 use crate::Findings;
 use crate::identity::{Cluster, Inventory, Member};
 use crate::observed::{Observed, read};
+use crate::steps::Steps;
 use crate::variables::says;
-use etcd_ops::membership::{Roster, Seat, address};
+use etcd_ops::membership::{Roster, Seat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,12 +21,44 @@ pub(crate) struct Request {
     /// The hosts of the run.
     hosts: Vec<String>,
     /// Members that are not in the inventory any more, by name, address or id; then the run's own hosts stay.
-    members: Option<Vec<String>>,
-    /// Whether members leave their cluster, and whether data is deleted.
-    leave: bool,
-    data: bool,
+    members: Option<Members>,
+    /// What the run's tags select, unless it is `all` of it whatever they are.
+    steps: Steps,
+    all: bool,
+}
+
+/// In a list, or in one text with commas, as they come from the command line.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Members {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Members {
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Text(text) => text.split(',').map(str::trim).collect(),
+            Self::List(names) => names.iter().map(|name| name.trim()).collect(),
+        }
+    }
+}
+
+impl Request {
+    /// Whether members leave their cluster.
+    fn leaves(&self) -> bool {
+        self.all || self.steps.leave
+    }
+
+    /// Whether data is deleted.
+    fn deletes(&self) -> bool {
+        self.all || self.steps.data
+    }
+
     /// Whether a cluster that ends is saved first, where the inventory wants that.
-    snapshot: bool,
+    fn saves(&self) -> bool {
+        self.all || self.steps.snapshot
+    }
 }
 
 /// What a run that removes is about, as far as the inventory tells.
@@ -83,6 +116,8 @@ struct Going {
     gone: bool,
     /// Whether its cluster ends with it.
     ends: bool,
+    /// Whether its etcd is stopped whatever that means for others.
+    forced: bool,
     /// What is done to it then.
     cleans: bool,
     deletes_data: bool,
@@ -134,7 +169,7 @@ pub(crate) fn judge(
     for cluster in clusters.values() {
         let case = Case::new(cluster, request, observed, outside, findings);
         if let Some(members) = &request.members {
-            case.take_out_named(members, &mut removal, findings);
+            case.take_out_named(&members.names(), &mut removal, findings);
         } else if case.going().count() == cluster.members.len() {
             case.end(&mut removal, findings);
         } else {
@@ -172,13 +207,16 @@ impl<'a> Case<'a> {
         self.cluster.members.iter().any(|member| member.forced.iter().any(|forced| forced == word))
     }
 
+    /// The running cluster's id.
+    fn id(&self) -> Option<&'a str> {
+        self.view.and_then(|view| view["id"].as_str())
+    }
+
     fn seat(&self, member: &Member) -> Option<&Seat> {
         let seen = self.seen.get(member.host.as_str()).or_else(|| self.outside.get(member.host.as_str()));
         let id = seen.and_then(|seen| seen.data.member_id.as_deref());
-        self.roster.as_ref()?.seats.iter().find(|seat| {
-            seat.peer_urls.iter().any(|url| address::same_url(url, &member.peer_url))
-                || id.is_some_and(|id| id == etcd_ops::hex(seat.id))
-        })
+        let holds = |seat: &Seat| id.is_some_and(|id| id == etcd_ops::hex(seat.id));
+        self.roster.as_ref()?.seats.iter().find(|seat| seat.is_at(&member.peer_url) || holds(seat))
     }
 
     fn is_seat_of(&self, seat: &Seat, member: &Member) -> bool {
@@ -187,11 +225,12 @@ impl<'a> Case<'a> {
 
     fn host(&self, member: &Member, gone: bool, ends: bool) -> Going {
         let seen = self.seen.get(member.host.as_str());
-        let cleans = gone && seen.is_some() && self.request.data;
+        let cleans = gone && seen.is_some() && self.request.deletes();
         Going {
             reachable: seen.is_some(),
             gone,
             ends,
+            forced: gone || member.forced.iter().any(|word| word == "restart"),
             cleans,
             deletes_data: cleans && !member.keeps_data,
             removes_packages: gone && seen.is_some() && member.removes_packages,
@@ -202,7 +241,7 @@ impl<'a> Case<'a> {
 
     /// Data that is not this cluster's, or cannot be told whose it is.
     fn foreign_data(&self, own: Option<&str>) -> Vec<String> {
-        let deleted = self.going().filter(|member| self.request.data && !member.keeps_data);
+        let deleted = self.going().filter(|member| self.request.deletes() && !member.keeps_data);
         let judged = deleted.filter_map(|member| {
             let seen = self.seen.get(member.host.as_str())?;
             let (host, data_dir) = (&member.host, &member.data_dir);

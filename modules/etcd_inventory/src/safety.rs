@@ -148,12 +148,7 @@ impl<'a> Case<'a> {
         let reasons = others.iter().filter_map(|(host, seen)| Some(format!("{host}: {}", seen.cluster_trouble()?)));
         let reasons = reasons.collect();
         let joining = live.as_ref().map(|live| Joining::of(cluster, &seen, live)).unwrap_or_default();
-        let ids: Vec<u64> = cluster
-            .members
-            .iter()
-            .map(|member| etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &cluster.token))
-            .collect();
-        let founding = etcd_ops::hex(etcd_ops::datadir::founding_cluster_id(&ids));
+        let founding = cluster.founding_id();
         Self { cluster, seen, live, reasons, joining, founding }
     }
 
@@ -165,8 +160,9 @@ impl<'a> Case<'a> {
         self.members_seen().all(|(member, seen)| settled(member, seen) || seen.looked())
     }
 
-    fn outside(&self) -> impl Iterator<Item = &String> {
-        self.cluster.hosts.iter().filter(|host| !self.seen.contains_key(host.as_str()))
+    /// Its hosts that are not in the run, or do not answer.
+    fn outside(&self) -> impl Iterator<Item = &str> {
+        self.cluster.hosts.iter().map(String::as_str).filter(|host| !self.seen.contains_key(host))
     }
 
     fn members_seen(&self) -> impl Iterator<Item = (&Member, &Observed)> {
@@ -176,7 +172,7 @@ impl<'a> Case<'a> {
     /// A host that is to join has no certificate yet to look with.
     fn ask(&self) -> impl Iterator<Item = String> {
         let joins = self.members_seen().any(|(member, seen)| member.joins && !seen.serving);
-        self.outside().filter(move |_| joins).cloned()
+        self.outside().filter(move |_| joins).map(str::to_owned)
     }
 
     fn situation(&self, member: &Member, seen: &Observed, starts: bool) -> Situation {

@@ -37,7 +37,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("starts", Kind::Bool, &["Whether members are to be started: what is unsafe to start is refused then, and only warned of otherwise."])
             .default(Default::Bool(false)),
         Opt::new("removes", Kind::Bool, &["Whether the run removes members: refused where C(etcd_safeguard) is true, unless the tag C(etcd_purge) is named."]).default(Default::Bool(false)),
-        Opt::new("removal", Kind::Dict, &["What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any more, and whether the run lets members C(leave), deletes C(data), and saves a C(snapshot) of clusters that end. With O(observed)."]),
+        Opt::new("removal", Kind::Dict, &["What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any more, and the RV(steps) of the run, or C(all) that belongs to it. With O(observed)."]),
         Opt::new("restarts", Kind::Dict, &["What M(quorum.etcd.etcd_service) returned on each host."]),
     ],
     fragments: &[],
@@ -66,7 +66,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         )
         .when("O(groups) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
-        Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(auth), C(member), C(makes_anew), C(leave), C(data), C(snapshot), C(launch).").when("O(groups) is given"),
+        Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(auth), C(member), C(makes_anew), C(leave), C(data), C(snapshot), C(launch), C(starts), C(clean).").when("O(groups) is given"),
         Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), C(settled), whether its member serves as configured, and C(joins) where it is to become a member of a running cluster: C(wave), C(starts), C(stale), C(initial_cluster).").when("O(observed) is given"),
         Ret::new("cleans", "bool", "Whether C(etcd_clean) asks for what is there to be removed first.").when("O(observed) is given"),
         Ret::new("ask", "list", "Hosts outside of the run that are to be asked for their clusters as well.").when("O(observed) is given"),

@@ -1,9 +1,9 @@
 //! Which parts of the role the run's tags select, so that one task can do several of them in one round trip.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the run is to do.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Steps {
     /// Write directories.
     pub(crate) dirs: bool,
@@ -24,7 +24,14 @@ pub(crate) struct Steps {
     pub(crate) snapshot: bool,
     /// Start or restart members.
     pub(crate) launch: bool,
+    /// Either of joining and launching: members are started.
+    pub(crate) starts: bool,
+    /// Remove what is there, because a tag names it that does nothing else.
+    pub(crate) clean: bool,
 }
+
+/// The tags that remove what is there.
+const CLEAN: [&str; 2] = ["etcd_clean", "etcd_purge"];
 
 impl Steps {
     /// What `--tags` and `--skip-tags` select. Ansible says `all` where no tag is named. A tag that is not the role's may
@@ -39,6 +46,9 @@ impl Steps {
             tags.iter().any(|tag| wanted(tag)) && !tags.first().is_some_and(|own| named(skip, own))
         };
         let starts = own || run.iter().any(|tag| tag == "all");
+        // Who joins is started.
+        let member = starts && selected(&["etcd_member"]) && !skip.iter().any(|tag| tag == "etcd_launch");
+        let launch = starts && selected(&["etcd_launch"]);
         Self {
             dirs: selected(&[
                 "etcd_dir",
@@ -58,16 +68,18 @@ impl Steps {
             leave: selected(&["etcd_leave", "etcd_clean", "etcd_purge"]),
             data: selected(&["etcd_data", "etcd_clean", "etcd_purge"]),
             snapshot: ["etcd_snapshot", "etcd_data", "etcd_clean", "etcd_purge"].iter().any(|tag| selected(&[tag])),
-            // Who joins is started.
-            member: starts && selected(&["etcd_member"]) && !skip.iter().any(|tag| tag == "etcd_launch"),
-            launch: starts && selected(&["etcd_launch"]),
+            member,
+            launch,
+            starts: member || launch,
+            // A tag that a playbook gives to all of it selects those tasks too, and does not mean it.
+            clean: run.iter().any(|tag| CLEAN.contains(&tag.as_str())),
         }
     }
 }
 
 /// Tags of the run that remove what is there, among others: what these are to do then is anybody's guess.
 pub(crate) fn mixed(run: &[String]) -> Option<String> {
-    let removes = |tag: &&String| ["etcd_clean", "etcd_purge"].contains(&tag.as_str());
+    let removes = |tag: &&String| CLEAN.contains(&tag.as_str());
     let tag = run.iter().find(removes)?;
     let other = run.iter().find(|tag| !removes(tag))?;
     Some(format!(

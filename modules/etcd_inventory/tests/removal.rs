@@ -126,9 +126,12 @@ impl Scene {
                 .map(|index| (host(*index), self.observed(*index)))
                 .collect()
         };
+        let mut steps = first.values["steps"].clone();
+        (steps["leave"], steps["data"], steps["snapshot"]) =
+            (json!(self.steps.0), json!(self.steps.1), json!(self.steps.1));
         let (hosts, named) = if self.named.is_empty() { (play, Value::Null) } else { (vec![], json!(self.named)) };
         Ok(json!({ "clusters": first.values["clusters"], "observed": looks(true), "outside": looks(false),
-                    "removal": { "hosts": hosts, "members": named, "leave": self.steps.0, "data": self.steps.1, "snapshot": self.steps.1 } }))
+                    "removal": { "hosts": hosts, "members": named, "steps": steps, "all": false } }))
     }
 
     fn removal(&self) -> Value {
@@ -158,7 +161,7 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 fn a_member_leaves_through_one_that_stays() {
     let removal = Scene::new(3, &[0]).removal();
     assert_eq!(leaving(&removal), pairs(&[("1", "10.0.0.2")]));
-    let going = json!({ "reachable": true, "gone": true, "ends": false, "cleans": true, "deletes_data": true,
+    let going = json!({ "reachable": true, "gone": true, "ends": false, "forced": true, "cleans": true, "deletes_data": true,
                         "removes_packages": false, "member_id": "1", "cluster_id": "c1" });
     assert_eq!(removal["hosts"], json!({ "10.0.0.1": going }));
     assert_eq!(removal["snapshots"], json!([]));
@@ -317,13 +320,31 @@ fn an_empty_list_of_members_does_not_mean_all() {
     let mut scene = Scene::new(3, &[0, 1, 2]);
     scene.named = vec![String::new()];
     assert!(scene.judge().unwrap().warnings[0].contains("is no member"));
-    let removal = json!({ "hosts": [], "members": [], "leave": true, "data": true, "snapshot": true });
-    let clusters = run(json!({ "groups": { "etcd": ["10.0.0.1"] }, "hosts": { "10.0.0.1": { "etcd_seq": 1 } },
-                               "play_hosts": ["10.0.0.1"] }));
-    let clusters = clusters.unwrap().values["clusters"].clone();
-    let observed = json!({ "10.0.0.1": Scene::new(1, &[0]).observed(0) });
-    let failure = run(json!({ "clusters": clusters, "observed": observed, "removal": removal })).unwrap_err();
+    let mut arguments = scene.arguments().unwrap();
+    arguments["removal"]["members"] = json!([]);
+    let failure = run(arguments).unwrap_err();
     assert!(failure.msg.contains("etcd_rm_members is an empty list"), "{failure}");
+}
+
+#[test]
+fn a_member_that_stays_in_its_cluster_is_stopped_by_force_only_where_that_is_asked_for() {
+    let mut scene = Scene::new(3, &[0]);
+    scene.steps = (false, false);
+    assert_eq!(scene.removal()["hosts"]["10.0.0.1"]["forced"], false);
+    assert_eq!(scene.set("etcd_force", json!("restart")).removal()["hosts"]["10.0.0.1"]["forced"], true);
+}
+
+#[test]
+fn members_come_as_a_list_or_as_one_text() {
+    let mut scene =
+        Scene::new(5, &[0, 1, 2]).with(3, |member| member.known = false).with(4, |member| member.known = false);
+    scene.named = vec!["x".into()];
+    for members in [json!(["10.0.0.4", "5"]), json!("10.0.0.4, 5")] {
+        let mut arguments = scene.arguments().unwrap();
+        arguments["removal"]["members"] = members.clone();
+        let removal = run(arguments).unwrap().values["removal"].clone();
+        assert_eq!(leaving(&removal).len(), 2, "{members}");
+    }
 }
 
 #[test]

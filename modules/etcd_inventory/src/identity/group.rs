@@ -34,25 +34,24 @@ pub(super) fn outsiders(params: &Inventory, name: &str, hosts: &[String]) -> Vec
 /// What all members of a cluster must have alike, or etcd would not make one, or not keep it together.
 pub(super) fn unlike(params: &Inventory, name: &str, hosts: &[String]) -> Vec<String> {
     let mut problems = Vec::new();
-    let differ = |of: &dyn Fn(&Object) -> Option<String>| {
+    let differ = |unset: &str, of: &dyn Fn(&Object) -> Option<String>| {
         let values = order::set(hosts.iter().filter_map(|host| params.hosts.get(host)).map(of));
         (values.len() > 1).then(|| {
             let texts: Vec<String> =
-                values.into_iter().map(|value| value.unwrap_or_else(|| "the default".into())).collect();
+                values.into_iter().map(|value| value.unwrap_or_else(|| unset.to_owned())).collect();
             texts.join(" and ")
         })
     };
     for variable in ["etcd_election_timeout", "etcd_heartbeat_interval"] {
-        if let Some(values) = differ(&|variables| text(variables, variable)) {
+        if let Some(values) = differ("the default", &|variables| text(variables, variable)) {
             problems.push(format!("{variable} is {values} in cluster {name}: all members need the same"));
         }
     }
-    if let Some(values) = differ(&|variables| says(variables, "etcd_clean").map(|clean| clean.to_string())) {
-        let values = values.replace("the default", "unset");
+    if let Some(values) = differ("unset", &|variables| says(variables, "etcd_clean").map(|clean| clean.to_string())) {
         problems
             .push(format!("etcd_clean is {values} in cluster {name}: a cluster is replaced as a whole, or not at all"));
     }
-    if let Some(values) = differ(&token) {
+    if let Some(values) = differ("the default", &token) {
         problems.push(format!("initial-cluster-token is {values} in cluster {name}: all members need the same"));
     }
     problems

@@ -3,8 +3,8 @@
 use super::{Case, Removal, Snapshot, labels};
 use crate::Findings;
 use crate::identity::Member;
+use crate::observed::most_common;
 use etcd_ops::membership::Seat;
-use std::collections::BTreeMap;
 
 impl Case<'_> {
     /// The cluster goes, with all its members.
@@ -12,7 +12,8 @@ impl Case<'_> {
         findings.problems.extend(self.strangers());
         findings.problems.extend(self.out_of_reach());
         findings.problems.extend(self.in_use());
-        findings.problems.extend(self.foreign_data(self.most_common_cluster()));
+        let founding = self.cluster.founding_id();
+        findings.problems.extend(self.foreign_data(self.id().or_else(|| most_common(&self.seen, &founding))));
         match self.saved_from() {
             Ok(host) => {
                 let cluster = || self.cluster.name.clone();
@@ -84,7 +85,7 @@ impl Case<'_> {
 
     /// Where the last snapshot is taken: on the leader's host, or on any other that serves.
     fn saved_from(&self) -> Result<Option<String>, String> {
-        let wants = self.request.snapshot && self.going().any(|member| member.saves);
+        let wants = self.request.saves() && self.going().any(|member| member.saves);
         let holds = self.seen.values().any(|seen| seen.data.state == "member");
         if !wants || !holds {
             return Ok(None);
@@ -101,16 +102,5 @@ impl Case<'_> {
                 self.cluster.name
             )
         })
-    }
-
-    fn most_common_cluster(&self) -> Option<&str> {
-        if let Some(id) = self.view.and_then(|view| view["id"].as_str()) {
-            return Some(id);
-        }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for id in self.seen.values().filter_map(|seen| seen.data.cluster_id.as_deref()) {
-            *counts.entry(id).or_default() += 1;
-        }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(id, _)| id)
     }
 }

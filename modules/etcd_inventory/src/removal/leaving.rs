@@ -3,11 +3,11 @@
 use super::{Case, Leaving, Removal, labels};
 use crate::Findings;
 use crate::identity::Member;
-use etcd_ops::membership::{Roster, address};
+use etcd_ops::membership::Roster;
 
 impl<'a> Case<'a> {
     /// Who has left the inventory already.
-    pub(super) fn take_out_named(&self, members: &[String], removal: &mut Removal, findings: &mut Findings) {
+    pub(super) fn take_out_named(&self, members: &[&str], removal: &mut Removal, findings: &mut Findings) {
         if members.is_empty() {
             findings.problems.push(
                 "etcd_rm_members is an empty list: name the members to take out, or leave it unset to remove the hosts of the run".into(),
@@ -48,9 +48,9 @@ impl<'a> Case<'a> {
         let ids: Vec<u64> = self.going().filter_map(|member| Some(self.seat(member)?.id)).collect();
         findings.problems.extend(self.going().filter_map(|member| self.elsewhere(member, roster)));
         findings.problems.extend(self.going().filter_map(|member| self.contradicted(member, roster)));
-        findings.problems.extend(self.foreign_data(self.view.and_then(|view| view["id"].as_str())));
-        let left = |member: &Member| self.request.leave || self.seat(member).is_none();
-        if self.request.data {
+        findings.problems.extend(self.foreign_data(self.id()));
+        let left = |member: &Member| self.request.leaves() || self.seat(member).is_none();
+        if self.request.deletes() {
             let stays = self.going().filter(|member| !left(member) && !member.keeps_data);
             findings.problems.extend(stays.map(|member| {
                 format!("{0} is still a member of cluster {1}, and its data is not deleted before it has left: ./etcd-rm.yml -l {0}", member.host, self.cluster.name)
@@ -79,12 +79,9 @@ impl<'a> Case<'a> {
     fn contradicted(&self, member: &Member, roster: &Roster) -> Option<String> {
         let id = self.seen.get(member.host.as_str())?.data.member_id.as_deref()?;
         let of_data = roster.seats.iter().find(|seat| etcd_ops::hex(seat.id) == id)?;
-        let at = |url: &str| {
-            roster.seats.iter().find(|seat| seat.peer_urls.iter().any(|other| address::same_url(other, url)))
-        };
-        let contradicts = |other: &Member| match at(&other.peer_url) {
-            Some(seat) => (seat.id == of_data.id) != (other.host == member.host),
-            None => false,
+        let contradicts = |other: &Member| {
+            let seat = roster.seats.iter().find(|seat| seat.is_at(&other.peer_url));
+            seat.is_some_and(|seat| (seat.id == of_data.id) != (other.host == member.host))
         };
         self.cluster.members.iter().any(contradicts).then(|| {
             format!(
@@ -99,7 +96,7 @@ impl<'a> Case<'a> {
     }
 
     fn leave(&self, roster: &Roster, ids: &[u64], removal: &mut Removal, findings: &mut Findings) {
-        if !self.request.leave || ids.is_empty() {
+        if !self.request.leaves() || ids.is_empty() {
             return;
         }
         let forced = self.forced("remove");
@@ -117,7 +114,7 @@ impl<'a> Case<'a> {
             ));
             return;
         };
-        let cluster_id = self.view.and_then(|view| view["id"].as_str()).unwrap_or_default().to_owned();
+        let cluster_id = self.id().unwrap_or_default().to_owned();
         // Each is judged anew when its turn comes; a member that is down is then no reason against it, if it goes too.
         let down = |id: &u64| roster.seat(*id).is_some_and(|seat| seat.voter && !seat.serves());
         let seats = order.iter().enumerate().filter_map(|(turn, id)| Some((turn, roster.seat(*id)?)));

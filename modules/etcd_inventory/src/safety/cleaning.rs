@@ -5,9 +5,10 @@ use crate::identity::Member;
 use crate::observed::Observed;
 
 impl Case<'_> {
-    /// Whether `etcd_clean` is set to replace what is there.
+    /// Whether `etcd_clean` is set to replace what is there, and nobody guards any of it.
     pub(super) fn cleans(&self) -> bool {
-        self.instances().any(|member| member.clean == Some(true) && !member.safeguard)
+        let guarded = self.cluster.members.iter().any(|member| member.safeguard);
+        !guarded && self.instances().any(|member| member.clean == Some(true))
     }
 
     /// Hosts with something of a member on them.
@@ -18,8 +19,7 @@ impl Case<'_> {
 
     /// A cluster is replaced as a whole.
     pub(super) fn partly_cleaned(&self) -> Option<String> {
-        let out: Vec<&str> =
-            self.cluster.hosts.iter().map(String::as_str).filter(|host| !self.seen.contains_key(host)).collect();
+        let out: Vec<&str> = self.outside().collect();
         (!out.is_empty()).then(|| {
             format!(
                 "etcd_clean is true, which removes cluster {} and makes a new one, but {} is unreachable or left out by -l: run it for all its hosts, or leave etcd_clean unset",

@@ -2,8 +2,7 @@
 
 use super::Case;
 use crate::identity::Member;
-use crate::observed::Observed;
-use std::collections::BTreeMap;
+use crate::observed::{Observed, most_common};
 
 impl Case<'_> {
     pub(super) fn unreadable(&self) -> impl Iterator<Item = String> {
@@ -25,10 +24,10 @@ impl Case<'_> {
             let data_dir = self.data_dir(host);
             let cluster = seen.data.cluster_id.as_deref().unwrap_or_default();
             let id = seen.data.member_id.as_deref().unwrap_or_default();
-            if Some(cluster) != wanted.as_deref() {
+            if Some(cluster) != wanted {
                 problems.push(format!(
                     "{data_dir} of {host} holds a member of another cluster ({cluster}, not {}): it is left alone; move it aside if its data is not needed: mv {data_dir} {data_dir}.old",
-                    wanted.as_deref().unwrap_or("that of its peers")
+                    wanted.unwrap_or("that of its peers")
                 ));
                 continue;
             }
@@ -45,22 +44,12 @@ impl Case<'_> {
     }
 
     /// The id the hosts' data must have: the live cluster's; without one, what most hosts with data agree on.
-    fn reference(&self) -> Option<String> {
-        if let Some(live) = &self.live {
-            return Some(live.id.clone());
-        }
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, seen) in self.with_data() {
-            *counts.entry(seen.data.cluster_id.as_deref().unwrap_or_default()).or_default() += 1;
-        }
-        // The inventory's own id wins a tie.
-        let best = counts.into_iter().max_by_key(|(id, count)| (*count, *id == self.founding));
-        best.map(|(id, _)| id.to_owned())
+    fn reference(&self) -> Option<&str> {
+        self.live.as_ref().map(|live| live.id.as_str()).or_else(|| most_common(&self.seen, &self.founding))
     }
 
     /// Data of one member on two hosts: whatever both say in its name, the others would believe.
     pub(super) fn copies(&self) -> Vec<String> {
-        let id = |seen: &Observed| seen.data.member_id.clone();
         let whose = |host: &str, id: &str| {
             let listed = |other: &&Member| {
                 self.live.as_ref().and_then(|live| live.by_url(&other.peer_url)).is_some_and(|known| known.id == id)
@@ -71,8 +60,8 @@ impl Case<'_> {
             self.cluster.members.iter().filter(|other| other.host != host).find(|other| listed(other) || holds(other))
         };
         let copy = |(member, seen): (&Member, &Observed)| {
-            let id = id(seen)?;
-            let other = whose(&member.host, &id)?;
+            let id = seen.data.member_id.as_deref()?;
+            let other = whose(&member.host, id)?;
             Some(format!(
                 "{data_dir} of {host} holds the data of member {id}, which is that of {}: two processes may never run as one member; correct etcd_address where it is the wrong one, or move the copy aside: mv {data_dir} {data_dir}.old",
                 other.host,

@@ -27,7 +27,7 @@ impl Case<'_> {
                 )),
                 Some(_) | None if member.joins => {}
                 // A founding member whose start was cut short.
-                Some(known) if known.id == etcd_ops::hex(self.founding_id(member)) => {}
+                Some(known) if known.id == self.cluster.founding_member_id(member) => {}
                 Some(_) | None => problems.push(format!(
                     "{host} has no data, etcd_init is new, and its peers already run cluster {} ({}): a second cluster is never made; to join it: ./etcd.yml -l {host} -e etcd_init=existing; to start over, destroy it first: ./etcd-rm.yml",
                     self.cluster.name, live.id
@@ -35,10 +35,6 @@ impl Case<'_> {
             }
         }
         problems
-    }
-
-    fn founding_id(&self, member: &Member) -> u64 {
-        etcd_ops::datadir::founding_member_id(std::slice::from_ref(&member.peer_url), &self.cluster.token)
     }
 
     /// A fresh host, and no running cluster to be seen from this run's hosts.
@@ -64,13 +60,7 @@ impl Case<'_> {
 
     /// A cluster is founded by all its members at once.
     fn missing_founders(&self, fresh: &str) -> Option<String> {
-        let absent: Vec<&str> = self
-            .cluster
-            .members
-            .iter()
-            .map(|member| member.host.as_str())
-            .filter(|host| !self.seen.contains_key(host))
-            .collect();
+        let absent: Vec<&str> = self.outside().collect();
         if absent.is_empty() {
             return None;
         }
