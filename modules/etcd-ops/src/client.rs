@@ -2,7 +2,9 @@
 
 use crate::channel::{self, Answer, Leader, RawChannel, Token, TokenCell, unary};
 use crate::connection::{Login, Session};
-use crate::errors::{etcd_failure, hung_up, is_permission_denied, transport_failure, wants_login};
+use crate::errors::{
+    etcd_failure, hung_up, is_permission_denied, is_refused_by_learner, transport_failure, wants_login,
+};
 use crate::rpc::{self, Call};
 use ansible_protocol::{ErrorKind, Failure};
 use http_body_util::BodyExt;
@@ -325,7 +327,7 @@ impl MemberClient {
         let what = "ask whether it learns";
         let request = rpc::cluster::MemberList { linearizable: false };
         let answer = self.in_time(what, unary(&self.channel, &request, Leader::NotNeeded)).await?;
-        Ok(answer.is_err_and(|status| status.message().contains("not supported for learner")))
+        Ok(answer.is_err_and(|status| is_refused_by_learner(status.message())))
     }
 
     /// What etcd answers anybody with a certificate, in JSON, beside its gRPC API.

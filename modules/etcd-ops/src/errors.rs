@@ -16,6 +16,11 @@ pub(crate) fn wants_login(status: &Status) -> bool {
     .any(|part| status.message().contains(part))
 }
 
+/// Whether these are the words in which a learner refuses what only voters do.
+pub(crate) fn is_refused_by_learner(message: &str) -> bool {
+    message.contains("rpc not supported for learner")
+}
+
 /// Whether the user is known but may not do this.
 pub(crate) fn is_permission_denied(status: &Status) -> bool {
     status.code() == Code::PermissionDenied

@@ -15,7 +15,7 @@ const REMOVE: &str = "./etcd-rm.yml -l HOST";
 /// etcd says so as if it were nothing.
 const LOCKED: &str = "db file is flocked by another process";
 
-/// A reason: the texts by which it is known, and the sentence.
+/// A reason: the texts by which it is known, and the sentence, in whose commands `HOST` is the member's host.
 struct Reason {
     marks: &'static [&'static str],
     sentence: fn(&Value) -> String,
@@ -116,15 +116,16 @@ const REASONS: &[Reason] = &[
     },
 ];
 
-/// Why the member that wrote these lines does not serve, with `HOST` for its host; none when they hold no known reason. Lines of earlier starts
-/// do not count.
+/// Why the member that wrote these lines does not serve, and what to do next, with `host` as the inventory names it; none
+/// when they hold no known reason. Lines of earlier starts do not count.
 #[must_use]
-pub fn explain<S: AsRef<str>>(lines: &[S]) -> Option<String> {
+pub fn explain<S: AsRef<str>>(lines: &[S], host: &str) -> Option<String> {
     let begin = lines.iter().rposition(|line| line.as_ref().contains(START)).unwrap_or(0);
     let lines: Vec<&str> = lines[begin..].iter().map(AsRef::as_ref).filter(|line| is_grave(line)).collect();
     REASONS.iter().find_map(|reason| {
         let line = lines.iter().rev().find(|line| reason.marks.iter().any(|mark| line.contains(mark)))?;
-        Some((reason.sentence)(&serde_json::from_str(line).unwrap_or_else(|_| Value::from(*line))))
+        let sentence = (reason.sentence)(&serde_json::from_str(line).unwrap_or_else(|_| Value::from(*line)));
+        Some(sentence.replace("-l HOST", &format!("-l {host}")))
     })
 }
 
@@ -167,16 +168,16 @@ mod tests {
     fn an_earlier_start_does_not_count() {
         let fatal = r#"{"level":"fatal","msg":"discovery failed","error":"member 1 has already been bootstrapped"}"#;
         let start = r#"{"level":"info","msg":"loaded server configuration, other configuration ..."}"#;
-        assert!(explain(&[start, fatal]).unwrap().contains("its data is gone"));
-        assert_eq!(explain(&[fatal, start]), None);
+        assert!(explain(&[start, fatal], "10.0.0.1").unwrap().contains("its data is gone"));
+        assert_eq!(explain(&[fatal, start], "10.0.0.1"), None);
         // The journal may not go back to the start.
-        assert!(explain(&[fatal]).is_some());
+        assert!(explain(&[fatal], "10.0.0.1").is_some());
     }
 
     #[test]
     fn what_others_may_not_do_is_no_reason() {
         let line = r#"{"level":"warn","msg":"failed to apply request","error":"etcdserver: permission denied"}"#;
-        assert_eq!(explain(&[line]), None);
+        assert_eq!(explain(&[line], "10.0.0.1"), None);
     }
 
     #[test]
@@ -184,20 +185,20 @@ mod tests {
         let removed = r#"{"level":"warn","msg":"server error","error":"the member has been permanently removed from the cluster"}"#;
         let after = r#"{"level":"warn","msg":"request sent was ignored by remote peer due to cluster ID mismatch"}"#;
         for lines in [[removed, after], [after, removed]] {
-            assert!(explain(&lines).unwrap().starts_with("it has been removed from its cluster"));
+            assert!(explain(&lines, "10.0.0.1").unwrap().starts_with("it has been removed from its cluster"));
         }
     }
 
     #[test]
     fn lines_that_are_no_json_are_read_too() {
         let line = "2026-11-21 08:37:58 C | etcdmain: listen tcp 10.0.0.1:2380: bind: address already in use";
-        assert!(explain(&[line]).unwrap().starts_with("10.0.0.1:2380 is in use by another process"));
+        assert!(explain(&[line], "10.0.0.1").unwrap().starts_with("10.0.0.1:2380 is in use by another process"));
     }
 
     proptest! {
         #[test]
         fn no_log_is_too_strange(lines in prop::collection::vec(any::<String>(), 0..5)) {
-            prop_assert_eq!(explain(&lines), None);
+            prop_assert_eq!(explain(&lines, "10.0.0.1"), None);
         }
     }
 }

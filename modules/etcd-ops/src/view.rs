@@ -2,6 +2,7 @@
 
 use crate::client::{AuthState, MemberClient};
 use crate::connection::Session;
+use crate::errors::is_refused_by_learner;
 use crate::{hex, rpc};
 use ansible_protocol::{ErrorKind, Failure, order};
 use serde::Serialize;
@@ -171,7 +172,7 @@ impl ClusterView {
 /// one that was given before it joined is not among what it got: a new one, given by a voter, reaches it through its leader.
 #[must_use]
 pub fn wants_new_login(trouble: &str) -> bool {
-    trouble.contains("rpc not supported for learner")
+    is_refused_by_learner(trouble)
 }
 
 async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::cluster::Members), Failure> {

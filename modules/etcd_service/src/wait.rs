@@ -100,11 +100,11 @@ fn failed(params: &Params, state: &str) -> Failure {
 
 /// Why, as far as the unit's log tells: the known reason, or else the last error in etcd's own words.
 fn etcd_said(params: &Params) -> String {
-    said(&systemd::journal(&params.name, 200)).replace("-l HOST", &format!("-l {}", params.host))
+    said(&systemd::journal(&params.name, 200), &params.host)
 }
 
-fn said(lines: &[String]) -> String {
-    if let Some(reason) = startup::explain(lines) {
+fn said(lines: &[String], host: &str) -> String {
+    if let Some(reason) = startup::explain(lines, host) {
         return format!("; {reason}");
     }
     let grave = |line: &&String| {
@@ -135,7 +135,7 @@ mod tests {
     #[test_case(&[], ""; "no journal")]
     fn the_log_is_explained_or_else_quoted(lines: &[&str], wanted: &str) {
         let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        let said = said(&lines);
+        let said = said(&lines, "10.0.0.1");
         assert!(said.starts_with(wanted) && said.is_empty() == wanted.is_empty(), "{said}");
     }
 }

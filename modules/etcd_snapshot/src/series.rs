@@ -57,7 +57,7 @@ impl Series {
     /// The entry of a file, if it is one of these.
     pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
         let (time, revision) = name.strip_prefix(&self.start)?.strip_suffix(".db")?.split_once('-')?;
-        let taken = clock::read(time, "00000000T000000Z")?;
+        let taken = clock::read_compact(time)?;
         let entry = Entry { taken, revision: revision.parse().ok()?, name: name.to_owned() };
         // Whatever is written otherwise is somebody else's.
         (self.name(taken, entry.revision) == name).then_some(entry)

@@ -5,14 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-const JOIN: &str = "./etcd.yml -l HOST -e etcd_init=existing";
-const REMOVE: &str = "./etcd-rm.yml -l HOST";
+const JOIN: &str = "./etcd.yml -l 10.0.0.1 -e etcd_init=existing";
+const REMOVE: &str = "./etcd-rm.yml -l 10.0.0.1";
 
 /// What the member's log explains.
 fn explained(member: &Member) -> String {
     let log = member.log();
     let lines: Vec<&str> = log.lines().collect();
-    explain(&lines).unwrap_or_else(|| panic!("nothing is explained:\n{log}"))
+    explain(&lines, "10.0.0.1").unwrap_or_else(|| panic!("nothing is explained:\n{log}"))
 }
 
 /// What it explains of a start that ends by itself.
@@ -48,7 +48,7 @@ fn a_host_that_was_not_added() {
         fs::remove_dir_all(spare.data_dir()).unwrap();
         spare.start();
         let log = spare.log();
-        assert_eq!(explain(&log.lines().collect::<Vec<_>>()), None, "{version:?}");
+        assert_eq!(explain(&log.lines().collect::<Vec<_>>(), "10.0.0.1"), None, "{version:?}");
     }
 }
 
@@ -144,7 +144,7 @@ fn data_that_belongs_to_somebody_else() {
         command.arg("--config-file").arg(member.config_file()).uid(65534).gid(65534);
         let output = command.output().expect("run etcd as somebody else, for which this has to be root");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let sentence = explain(&said.lines().collect::<Vec<_>>()).unwrap_or_else(|| panic!("{said}"));
+        let sentence = explain(&said.lines().collect::<Vec<_>>(), "10.0.0.1").unwrap_or_else(|| panic!("{said}"));
         let wanted = format!("it may not use {}", member.data_dir().display());
         says(version, &sentence, &[&wanted, "-t etcd_dir,etcd_config"]);
     }
