@@ -204,7 +204,7 @@ fn missing_unit(params: &Params, plan: &Plan, context: &Context, outcome: Outcom
     Err(Failure::new(ErrorKind::Io, msg))
 }
 
-async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Outcome) -> Result<Outcome, Failure> {
+async fn carry_out(params: &Params, plan: &Plan, context: &Context, mut outcome: Outcome) -> Result<Outcome, Failure> {
     if params.state == State::Stopped {
         stop::carry_out(params, plan, context, &mut systemctl).await?;
         return Ok(outcome);
@@ -224,8 +224,10 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, outcome: Out
     if plan.has(Step::Start) {
         start(&params.name, &plan.unit)?;
     }
-    if let Some(view) = guarded {
-        restart::restart(&params.name, &session, view).await?;
+    if let Some(guarded) = guarded
+        && let Some(warning) = restart::restart(&params.name, &session, guarded).await?
+    {
+        outcome.warn(warning);
     }
     let replaced = plan.has(Step::Restart).then_some(plan.unit.invocation_id.as_str());
     let (view, id) = wait::until_serving(params, &session, replaced, &|| systemd::show(&params.name)).await?;

@@ -159,6 +159,23 @@ fn leadership_goes_to_a_member_that_serves_and_writes_go_on() {
 }
 
 #[test]
+fn a_leader_that_is_forced_down_hands_over_to_a_member_that_serves() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        let (leader, down) = (cluster.leader(), cluster.follower());
+        cluster.member(down).kill();
+        refused(hand_over_from(&cluster, leader, &json!({})), &[FORCE]);
+        assert_eq!(cluster.leader(), leader, "{version:?}");
+        hand_over_from(&cluster, leader, &json!({ "force": true })).unwrap();
+        assert!(![leader, down].contains(&cluster.leader()), "{version:?}");
+        // And where nobody can take over, that is no hindrance.
+        let last = cluster.leader();
+        cluster.member(leader).kill();
+        hand_over_from(&cluster, last, &json!({ "force": true })).unwrap();
+    }
+}
+
+#[test]
 fn of_two_members_the_other_one_leads_then() {
     let cluster = Cluster::start(Version::V3_6, 2, Options::tls());
     let before = cluster.leader();

@@ -7,10 +7,12 @@ use etcd_ops::systemd::systemctl;
 use etcd_ops::view::{self, ClusterView};
 use etcd_ops::{guard, hex, leader};
 
-/// A restart that the guard let pass.
+/// A restart that the guard let pass, or that is forced.
 pub(crate) struct Guarded {
+    /// The cluster, where it could be asked.
     view: Option<ClusterView>,
     id: Option<u64>,
+    forced: bool,
 }
 
 /// Whether this member may go down for a moment. With `force`, always.
@@ -21,8 +23,9 @@ pub(crate) struct Guarded {
 pub(crate) async fn guard(params: &Params, session: &Session) -> Result<Guarded, Failure> {
     let local = local_id(session).await;
     let id = local.or_else(|| own_id(params));
-    let verdict = match (ClusterView::observe(session).await, id) {
-        (Ok(view), Some(id)) => guard::may_restart(&view, id).map(|()| Some(view)),
+    let observed = ClusterView::observe(session).await;
+    let verdict = match (&observed, id) {
+        (Ok(view), Some(id)) => guard::may_restart(view, id),
         (Ok(view), None) => {
             let msg = format!(
                 "it is unknown which member of cluster {} runs here: {} holds no data",
@@ -40,19 +43,31 @@ pub(crate) async fn guard(params: &Params, session: &Session) -> Result<Guarded,
         }
     };
     match verdict {
-        Ok(view) => Ok(Guarded { view, id }),
-        Err(_) if params.force => Ok(Guarded { view: None, id }),
-        Err(failure) => {
+        Err(failure) if !params.force => {
             let msg = format!("{}; to restart all the same: -e etcd_force=restart", failure.msg);
             Err(Failure { msg, ..failure })
         }
+        verdict => Ok(Guarded { view: observed.ok(), id, forced: verdict.is_err() }),
     }
 }
 
 /// Moves leadership away, restarts, and leaves the waiting to the caller.
-pub(crate) async fn restart(name: &str, session: &Session, guarded: Guarded) -> Result<(), Failure> {
-    hand_over(session, &guarded).await?;
-    systemctl(&["restart", "--no-block", name]).map(drop)
+///
+/// What is forced goes on while it leads, with a warning, but is not spared to hand over: a leader that is told to end
+/// chooses the member it has been connected to for longest, also where that one has just died, waits for it, and may then
+/// hang until systemd kills it (seen with 3.5.16).
+pub(crate) async fn restart(name: &str, session: &Session, guarded: Guarded) -> Result<Option<String>, Failure> {
+    let handed_over = if guarded.forced {
+        hand_over(&session.with_deadline(session.soon()), &guarded).await
+    } else {
+        hand_over(session, &guarded).await
+    };
+    let warning = match handed_over {
+        Err(failure) if guarded.forced => Some(format!("{name} was restarted while it led: {}", failure.msg)),
+        handed_over => handed_over.map(|()| None)?,
+    };
+    systemctl(&["restart", "--no-block", name])?;
+    Ok(warning)
 }
 
 /// Moves leadership to another voter when this member leads.
