@@ -127,6 +127,7 @@ impl Module for EtcdInventory {
                     pki_dir: params.pki_dir.unwrap_or_default(),
                 };
                 findings.problems.extend(steps::mixed(&params.run_tags));
+                findings.warnings.extend(steps::mistyped(&params.run_tags, &params.skip_tags));
                 let clusters = identity::clusters(&inventory, &mut findings);
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);

@@ -1,5 +1,6 @@
 //! Which parts of the role the run's tags select, so that one task can do several of them in one round trip.
 
+use ansible_protocol::nearest;
 use serde::{Deserialize, Serialize};
 
 /// What the run is to do.
@@ -32,6 +33,34 @@ pub(crate) struct Steps {
 
 /// The tags that remove what is there.
 const CLEAN: [&str; 2] = ["etcd_clean", "etcd_purge"];
+
+/// The tags of all roles.
+const TAGS: &[&str] = &[
+    "etcd_assert",
+    "etcd_auth",
+    "etcd_cert",
+    "etcd_cert_copy",
+    "etcd_cert_issue",
+    "etcd_clean",
+    "etcd_conf",
+    "etcd_config",
+    "etcd_data",
+    "etcd_deregister",
+    "etcd_dir",
+    "etcd_env",
+    "etcd_install",
+    "etcd_launch",
+    "etcd_leave",
+    "etcd_member",
+    "etcd_pause",
+    "etcd_pkg",
+    "etcd_purge",
+    "etcd_register",
+    "etcd_safeguard",
+    "etcd_snapshot",
+    "etcd_stop",
+    "etcd_svc",
+];
 
 impl Steps {
     /// What `--tags` and `--skip-tags` select. Ansible says `all` where no tag is named. A tag that is not the role's may
@@ -87,9 +116,21 @@ pub(crate) fn mixed(run: &[String]) -> Option<String> {
     ))
 }
 
+/// Tags that look mistyped, in words. Ansible itself selects nothing by them, and calls that a success. They are not
+/// refused: a playbook may have a tag of its own that looks like one of ours.
+pub(crate) fn mistyped<'a>(run: &'a [String], skip: &'a [String]) -> impl Iterator<Item = String> + 'a {
+    let tags = run.iter().chain(skip).filter(|tag| tag.starts_with("etcd_") && !TAGS.contains(&tag.as_str()));
+    tags.filter_map(|tag| {
+        let near = nearest(tag, TAGS.iter().copied())?;
+        Some(format!("there is no tag {tag}, did you mean {near}? As it stands it selects nothing"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
     use test_case::test_case;
 
     #[test_case("all", "", "dirs conf env auth member launch"; "everything")]
@@ -116,5 +157,34 @@ mod tests {
         ];
         let selected: Vec<&str> = named.iter().filter(|(_, yes)| *yes).map(|(name, _)| *name).collect();
         assert_eq!(selected.join(" "), wanted);
+    }
+
+    #[test_case("etcd_lave", Some("etcd_leave"); "a slip")]
+    #[test_case("etcd_leave", None; "a tag")]
+    #[test_case("site", None; "somebody else's")]
+    #[test_case("etcd_of_my_own", None; "like none of ours")]
+    fn a_tag_that_selects_nothing_is_named(tag: &str, near: Option<&str>) {
+        let found: Vec<String> = mistyped(&[tag.to_owned()], &[]).collect();
+        assert_eq!(
+            found,
+            Vec::from_iter(near.map(|near| {
+                format!("there is no tag {tag}, did you mean {near}? As it stands it selects nothing")
+            }))
+        );
+    }
+
+    #[test]
+    fn the_tags_are_those_of_the_roles() {
+        let roles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../roles");
+        let mut found = BTreeSet::new();
+        for role in std::fs::read_dir(roles).unwrap() {
+            for file in std::fs::read_dir(role.unwrap().path().join("tasks")).unwrap() {
+                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                let lists = text.lines().filter_map(|line| line.trim().strip_prefix("tags: [")?.strip_suffix(']'));
+                found.extend(lists.flat_map(|list| list.split(", ").map(ToOwned::to_owned).collect::<Vec<_>>()));
+            }
+        }
+        found.retain(|tag| tag != "always" && tag != "never");
+        assert_eq!(found, TAGS.iter().map(|tag| (*tag).to_owned()).collect());
     }
 }
