@@ -74,7 +74,10 @@ pub async fn run(plan: &Plan, log: &mut impl Write, mut stop: watch::Receiver<bo
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        record.wrote(failures);
+        // Until the first one, it may be the way in that takes its time.
+        if acknowledged || record.has_begun() {
+            record.wrote(failures);
+        }
         if acknowledged {
             let at = start.elapsed();
             writeln!(log, "{} {key} acknowledged", at.as_millis())?;
