@@ -49,6 +49,15 @@ impl Endpoint {
         &self.url
     }
 
+    /// Gets in, where the member lets it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the member, or the way to it, refuses.
+    pub async fn enter(&mut self) -> Result<()> {
+        self.client().await.map(drop).with_context(|| self.url.clone())
+    }
+
     /// Writes a key; no longer than the given time.
     ///
     /// # Errors
