@@ -89,9 +89,7 @@ impl Cluster {
             members,
         }
     }
-}
 
-impl Cluster {
     /// The id that a member has which was there when the cluster was founded, as etcdctl prints it.
     pub(crate) fn founding_member_id(&self, member: &Member) -> String {
         etcd_ops::hex(self.founder(member))

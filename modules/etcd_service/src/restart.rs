@@ -57,14 +57,11 @@ pub(crate) async fn guard(params: &Params, session: &Session) -> Result<Guarded,
 /// chooses the member it has been connected to for longest, also where that one has just died, waits for it, and may then
 /// hang until systemd kills it (seen with 3.5.16).
 pub(crate) async fn restart(name: &str, session: &Session, guarded: Guarded) -> Result<Option<String>, Failure> {
-    let handed_over = if guarded.forced {
-        hand_over(&session.with_deadline(session.soon()), &guarded).await
-    } else {
-        hand_over(session, &guarded).await
-    };
-    let warning = match handed_over {
+    let patience = if guarded.forced { session.soon() } else { session.deadline() };
+    let warning = match hand_over(&session.with_deadline(patience), &guarded).await {
+        Ok(()) => None,
         Err(failure) if guarded.forced => Some(format!("{name} was restarted while it led: {}", failure.msg)),
-        handed_over => handed_over.map(|()| None)?,
+        Err(failure) => return Err(failure),
     };
     systemctl(&["restart", "--no-block", name])?;
     Ok(warning)
