@@ -35,12 +35,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether anything was acknowledged yet.
-    #[must_use]
-    pub fn has_begun(&self) -> bool {
-        self.first.is_some()
-    }
-
     /// A key was to be written, after so many failed attempts.
     pub fn wrote(&mut self, retried: usize) {
         self.writes += 1;
@@ -68,7 +62,7 @@ impl Record {
     /// Ends the record at this time, and compares it with what the cluster holds.
     #[must_use]
     pub fn close(mut self, at: Duration, held: &BTreeMap<String, String>) -> Report {
-        if self.has_begun() {
+        if self.first.is_some() {
             self.pause_until(at);
         }
         let lost = self.acknowledged.iter().filter(|(key, value)| held.get(*key) != Some(*value));
