@@ -1,7 +1,7 @@
 //! The command line. Ansible calls `MODULE ARGUMENT-FILE` (its binary modules) or `quorum-etcd MODULE -` (the
 //! collection's action plugin, arguments on standard input); people may call both by hand.
 
-use crate::{Entry, ErrorKind, Failure, Masker, Object, args, doc, read_arguments};
+use crate::{Entry, ErrorKind, Failure, Masker, Object, Outcome, args, doc, read_arguments};
 use clap::error::ErrorKind as Usage;
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::Value;
@@ -30,6 +30,18 @@ pub fn main(executable: &'static str, version: &'static str, modules: &'static [
         return run_words(entry, version, words);
     }
     overview(executable, version, modules, &words)
+}
+
+impl Entry {
+    /// Checks the options and does the module's work, for programs of the same executable.
+    ///
+    /// # Errors
+    ///
+    /// What Ansible would be told.
+    pub fn run(&self, given: Object) -> Result<Outcome, Failure> {
+        let arguments = read_arguments(self.spec, given).0?;
+        (self.call)(arguments.options, &arguments.context)
+    }
 }
 
 /// The module that a file's name stands for: Ansible puts a word before the names of binary modules on the target.

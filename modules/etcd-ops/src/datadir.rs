@@ -1,16 +1,21 @@
 //! What a data directory says of the member it belongs to: the ids in the first record of its write-ahead log.
-//!
-//! Format, from etcd's `server/storage/wal`: segments `SEQ-INDEX.wal` of frames; a frame is a little-endian 64-bit
-//! length whose upper byte holds the padding, then a protobuf `Record { 1: type, 2: crc, 3: data }`. Type 1 is
-//! `Metadata { 1: node id, 2: cluster id }`, type 2 a raft `Entry { 2: term, 3: index }`.
+
+/// The mark of data that is about to go on alone.
+mod alone;
+/// The write-ahead log.
+mod log;
+
+pub use alone::{is_marked_alone, mark_alone, unmark_alone};
+pub use log::{LogEnd, applied, log_end};
 
 use ansible_protocol::order;
+use log::{Entry, Metadata, Snapshot, read_record, segments};
 use prost::Message;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
 /// Whose data a directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -21,14 +26,32 @@ pub struct Identity {
     /// The cluster's id.
     #[serde(serialize_with = "as_hex")]
     pub cluster_id: u64,
-    /// Whether the cluster ever had a leader: more entries than the founding members. `false` means that the
-    /// bootstrap never finished, so nothing was ever written.
+    /// Whether the cluster ever had a leader: more entries than the founding members; or the data comes from a
+    /// snapshot. `false` means that the bootstrap never finished, so nothing was ever written.
     pub had_leader: bool,
+    /// Whether etcd itself began the log, and no restore. Not known, and `false`, once its beginning is gone.
+    #[serde(skip)]
+    pub by_etcd: bool,
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "member {} of cluster {}", crate::hex(self.member_id), crate::hex(self.cluster_id))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_hex<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&crate::hex(*id))
+}
+
+/// Whether the log of a member is left in a directory of its own, while the rest of its data is gone: whoever starts there is that
+/// member again.
+#[must_use]
+pub fn left_log(data_dir: &Path, wal_dir: Option<&Path>) -> bool {
+    let member = data_dir.join("member");
+    let apart = wal_dir.filter(|wal| !wal.starts_with(&member));
+    apart.is_some_and(|wal| matches!(member.try_exists(), Ok(false)) && observe_log(wal) != DataDir::Absent)
 }
 
 /// What is at a data directory's path.
@@ -44,6 +67,16 @@ pub enum DataDir {
         /// Why.
         reason: String,
     },
+}
+
+impl std::fmt::Display for DataDir {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent => formatter.write_str("no data"),
+            Self::Member(identity) => write!(formatter, "data of {identity}"),
+            Self::Unreadable { reason } => write!(formatter, "data of which cannot be told whose it is: {reason}"),
+        }
+    }
 }
 
 /// Looks at a data directory.
@@ -99,24 +132,13 @@ fn is_unused_db(db: &Path) -> bool {
     small && std::fs::read(db).is_ok_and(|bytes| !bytes.windows(needle.len()).any(|window| window == needle))
 }
 
-/// The log's files, oldest first.
-fn segments(wal: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut segments: Vec<PathBuf> = match std::fs::read_dir(wal) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    segments.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
-    order::sort(&mut segments);
-    Ok(segments)
-}
-
 fn read_identity(wal: &Path) -> std::io::Result<Option<Identity>> {
     let segments = segments(wal)?;
     let Some(first) = segments.first() else { return Ok(None) };
     let mut metadata = None;
     // Every segment repeats the metadata; an older one than the first has been purged only after many entries.
-    let mut had_leader = segments.len() > 1 || !first.to_string_lossy().contains("0000000000000000-0000000000000000");
+    let whole = first.to_string_lossy().contains("0000000000000000-0000000000000000");
+    let (mut led, mut copied) = (false, false);
     let mut founders = 0;
     let mut reader = BufReader::new(File::open(first)?);
     while let Some(record) = read_record(&mut reader)? {
@@ -126,68 +148,24 @@ fn read_identity(wal: &Path) -> std::io::Result<Option<Identity>> {
                 let entry = Entry::decode(record.data.as_slice()).unwrap_or_default();
                 // The founding entries are configuration changes of term 1; the first leader's come later.
                 if entry.term > 1 || (entry.kind == 0 && entry.index > founders) {
-                    had_leader = true;
+                    led = true;
                 }
                 founders = founders.max(entry.index);
             }
+            // Every log begins with one of index 0.
+            5 => copied = Snapshot::decode(record.data.as_slice()).is_ok_and(|snapshot| snapshot.index > 0),
             _ => {}
         }
-        if had_leader && metadata.is_some() {
+        if (led || copied) && metadata.is_some() {
             break;
         }
     }
-    Ok(metadata.map(|metadata| Identity { member_id: metadata.node_id, cluster_id: metadata.cluster_id, had_leader }))
-}
-
-/// The next record; none at the end, which is zeroes since segments are allocated ahead.
-fn read_record(reader: &mut impl Read) -> std::io::Result<Option<Record>> {
-    let mut length = [0; 8];
-    match reader.read_exact(&mut length) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
-    }
-    let field = u64::from_le_bytes(length);
-    let padding = if field >> 63 == 1 { (field >> 56) & 0x7 } else { 0 };
-    let size = field & 0x00ff_ffff_ffff_ffff;
-    if size == 0 || size > 64 << 20 {
-        return Ok(None);
-    }
-    let mut frame = vec![0; usize::try_from(size + padding).unwrap_or(0)];
-    match reader.read_exact(&mut frame) {
-        // The last write was cut short, as by a power cut.
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-        other => other?,
-    }
-    frame.truncate(usize::try_from(size).unwrap_or(0));
-    Ok(Record::decode(frame.as_slice()).ok())
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Record {
-    #[prost(int64, tag = "1")]
-    kind: i64,
-    #[prost(uint32, tag = "2")]
-    crc: u32,
-    #[prost(bytes = "vec", tag = "3")]
-    data: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Metadata {
-    #[prost(uint64, tag = "1")]
-    node_id: u64,
-    #[prost(uint64, tag = "2")]
-    cluster_id: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Entry {
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(uint64, tag = "2")]
-    term: u64,
-    #[prost(uint64, tag = "3")]
-    index: u64,
+    Ok(metadata.map(|metadata| Identity {
+        member_id: metadata.node_id,
+        cluster_id: metadata.cluster_id,
+        had_leader: led || copied || !whole || segments.len() > 1,
+        by_etcd: whole && !copied,
+    }))
 }
 
 /// The id etcd gives a founding member: it follows from its peer URLs and the cluster's token

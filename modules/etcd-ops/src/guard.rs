@@ -10,12 +10,20 @@ pub fn quorum(voters: usize) -> usize {
 }
 
 /// Whether this member may stop for a restart. Every other voter must serve: with one down already, a restart
-/// leaves no reserve, and in a cluster of three no quorum.
+/// leaves no reserve, and in a cluster of three no quorum. While the data of one differs, nobody restarts: which of them are
+/// to be gone on with has to be found out first, and that takes all of them.
 ///
 /// # Errors
 ///
-/// Kind `quorum_risk`, naming each member that is down and why.
+/// Kind `quorum_risk`, naming each member that is down and why, or the alarm.
 pub fn may_restart(view: &ClusterView, id: u64) -> Result<(), Failure> {
+    if let Some(alarm) = view.corruption() {
+        let who = view.member(id).map_or_else(|| crate::hex(id), MemberView::label);
+        let msg = format!(
+            "member {who} is not restarted: {alarm}; find out whose data is right with ./etcd-recover.yml, then run it again"
+        );
+        return Err(Failure::new(ErrorKind::QuorumRisk, msg));
+    }
     let down: Vec<&MemberView> =
         view.voters().filter(|member| member.id != id && !member.health.is_healthy()).collect();
     if down.is_empty() {
@@ -45,11 +53,12 @@ fn trouble(member: &MemberView) -> String {
     }
 }
 
-/// The best member to lead instead of this one: a voter that serves and has applied most of the log.
+/// The best member to lead instead of this one: a voter that serves, that no alarm says differs, and that has applied most of
+/// the log.
 #[must_use]
 pub fn successor(view: &ClusterView, id: u64) -> Option<u64> {
     view.voters()
-        .filter(|member| member.id != id && member.health.is_healthy())
+        .filter(|member| member.id != id && member.health.is_healthy() && !view.is_corrupt(member.id))
         .max_by_key(|member| (member.status.as_ref().map_or(0, |status| status.raft_applied_index), member.id))
         .map(|member| member.id)
 }
@@ -57,6 +66,7 @@ pub fn successor(view: &ClusterView, id: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::Status;
     use proptest::prelude::*;
 
     fn view(members: Vec<(bool, bool)>) -> ClusterView {
@@ -102,6 +112,30 @@ mod tests {
                 prop_assert!(id != 1 && member.is_voter() && member.health.is_healthy());
             }
         }
+    }
+
+    /// Members that serve, each of which tells the alarm.
+    fn alarmed(alarm: &str) -> ClusterView {
+        let mut view = view(vec![(false, true); 3]);
+        for member in &mut view.members {
+            member.status = Some(Status { errors: vec![alarm.to_owned()], ..Status::default() });
+        }
+        view
+    }
+
+    #[test]
+    fn while_data_differs_nobody_restarts_and_leadership_goes_to_others() {
+        let named = alarmed("memberID:3 alarm:CORRUPT ");
+        assert_eq!(
+            may_restart(&named, 1).unwrap_err().msg,
+            "member etcd-1 (1) is not restarted: cluster 1 has the alarm CORRUPT, of etcd-3 (3); find out whose data is right \
+             with ./etcd-recover.yml, then run it again"
+        );
+        assert_eq!((successor(&named, 1), successor(&named, 2)), (Some(2), Some(1)));
+        let nobody = alarmed("alarm:CORRUPT");
+        assert!(may_restart(&nobody, 1).unwrap_err().msg.contains("which names no member"));
+        assert_eq!(successor(&nobody, 1), Some(3));
+        assert!(may_restart(&alarmed("memberID:3 alarm:NOSPACE"), 1).is_ok());
     }
 
     #[test]

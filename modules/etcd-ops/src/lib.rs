@@ -1,6 +1,8 @@
 //! What several modules know about etcd: connecting, the view of a cluster, guards, version gates, and the host's
 //! side of a member (data directory, systemd unit).
 
+/// Alarms, as a member's status tells them.
+pub mod alarms;
 /// The keys of etcd's configuration file, by version.
 pub mod catalogue;
 /// A connection to one member.
@@ -29,6 +31,8 @@ pub mod leader;
 pub mod membership;
 /// Where file systems are mounted.
 pub mod mounts;
+/// The host's executables.
+pub mod programs;
 /// etcd's calls.
 pub mod rpc;
 /// What a restart would pick up.
@@ -37,6 +41,8 @@ pub mod running;
 pub mod snapshot;
 /// Why a member does not stay up.
 pub mod startup;
+/// A member's data on the disk, to be removed or moved aside.
+pub mod storage;
 /// The host's systemd, through systemctl.
 pub mod systemd;
 /// Versions of etcd.

@@ -2,6 +2,7 @@
 
 mod bolt;
 mod contents;
+mod fingerprint;
 mod seal;
 /// Having a member send one.
 mod stream;
@@ -11,10 +12,11 @@ mod tree;
 /// Telling a whole snapshot from every other file.
 mod verify;
 
-pub use contents::Contents;
+pub use contents::{Contents, SavedMember};
+pub use fingerprint::{Access, Fingerprint};
 pub use seal::{SEAL_LENGTH, Seal};
 pub use stream::{Patience, Sink, Streamed, stream};
-pub use verify::{Snapshot, Trouble, is_other_file, read_contents, verify};
+pub use verify::{Snapshot, Trouble, is_other_file, read_applied, read_contents, read_revision, verify};
 
 use std::fmt;
 use std::io;

@@ -4,6 +4,11 @@
 //! The texts are those of etcd 3.4 to 3.7: `etcdserver/bootstrap.go` (`server.go` up to 3.5), `etcdserver/api/membership`
 //! and `etcdserver/api/rafthttp`. The fatal line itself says "discovery failed" whatever the reason.
 
+/// Whether it is because of damage to its data.
+mod damage;
+
+pub use damage::is_damaged;
+
 use serde_json::Value;
 
 /// Where a log begins anew: the first thing that etcd says of each start.
@@ -14,6 +19,27 @@ const REMOVE: &str = "./etcd-rm.yml -l HOST";
 
 /// etcd says so as if it were nothing.
 const LOCKED: &str = "db file is flocked by another process";
+
+/// What the kernel says where the machine keeps a member from its data, which may be whole.
+const MACHINE: &[&str] = &[
+    "no space left on device",
+    "disk quota exceeded",
+    "read-only file system",
+    "input/output error",
+    "remote I/O error",
+    "structure needs cleaning",
+    "cannot allocate memory",
+    "out of memory",
+    "too many open files",
+    "file descriptor limit",
+    "no such device",
+    "stale NFS file handle",
+    "stale file handle",
+    "transport endpoint is not connected",
+    "operation not permitted",
+    "resource temporarily unavailable",
+    "device or resource busy",
+];
 
 /// A reason: the texts by which it is known, and the sentence, in whose commands `HOST` is the member's host.
 struct Reason {
@@ -83,6 +109,16 @@ const REASONS: &[Reason] = &[
             )
         },
     },
+    // The log is made beside its place, and then given its name.
+    Reason {
+        marks: &[".tmp: permission denied"],
+        sentence: |line| {
+            let path = between(line, "mkdir ", ".tmp: permission denied").unwrap_or_else(|| "wal-dir".into());
+            format!(
+                "it makes {path} anew, and may not write in the directory above it: let wal-dir be in a directory of etcd's own (install -d -o etcd -g etcd -m 700 DIRECTORY), then run ./etcd.yml again"
+            )
+        },
+    },
     Reason {
         marks: &["permission denied"],
         sentence: |line| {
@@ -114,6 +150,14 @@ const REASONS: &[Reason] = &[
                 .to_owned()
         },
     },
+    Reason {
+        marks: &["found data inconsistency"],
+        sentence: |_| {
+            "its data or a peer's differs, and the check at its start (initial-corrupt-check) does not say whose is right: start it without that check, ./etcd.yml -l HOST, then compare the members with ./etcd-recover.yml"
+                .to_owned()
+        },
+    },
+    Reason { marks: MACHINE, sentence: machine },
 ];
 
 /// Why the member that wrote these lines does not serve, and what to do next, with `host` as the inventory names it; none
@@ -132,6 +176,14 @@ pub fn explain<S: AsRef<str>>(lines: &[S], host: &str) -> Option<String> {
 /// What a member says of itself in passing is no reason, such as a client's request that was not permitted.
 fn is_grave(line: &str) -> bool {
     (!line.contains("\"level\":\"info\"") || line.contains(LOCKED)) && !line.contains("etcdserver: permission denied")
+}
+
+fn machine(line: &Value) -> String {
+    let text = line.as_str().map_or_else(|| line.to_string(), ToOwned::to_owned);
+    let cause = MACHINE.iter().find(|mark| text.contains(**mark)).copied().unwrap_or_default();
+    format!(
+        "its machine keeps it from its data ({cause}), which may be whole: put that right first, then start it with ./etcd.yml -l HOST -t etcd_launch"
+    )
 }
 
 fn older(line: &Value) -> String {
@@ -172,6 +224,14 @@ mod tests {
         assert_eq!(explain(&[fatal, start], "10.0.0.1"), None);
         // The journal may not go back to the start.
         assert!(explain(&[fatal], "10.0.0.1").is_some());
+    }
+
+    #[test]
+    fn a_log_takes_a_directory_of_etcds_own() {
+        let fatal =
+            r#"{"level":"fatal","msg":"failed to create WAL","error":"mkdir /data/wal.tmp: permission denied"}"#;
+        let sentence = explain(&[fatal], "10.0.0.1").unwrap();
+        assert!(sentence.contains("makes /data/wal anew") && sentence.contains("install -d -o etcd"), "{sentence}");
     }
 
     #[test]

@@ -27,6 +27,20 @@ pub struct Known {
 pub const KNOWN: Known = Known { oldest: (3, 4), newest: (3, 7) };
 
 impl Version {
+    /// Whether members of this version may come to differ from each other when they are killed under load: 3.5.0 to
+    /// 3.5.2 (`Documentation/postmortems/v3.5-data-inconsistency.md`).
+    #[must_use]
+    pub fn may_diverge(self) -> bool {
+        self.series() == (3, 5) && self.patch < 3
+    }
+
+    /// Whether force-new-cluster keeps what the database has applied although the log does not say that it is committed, as after
+    /// etcd was killed. From 3.5.22 and 3.6.1 on; 3.4 drops it, and then takes the next entries for those.
+    #[must_use]
+    pub fn forces_all_applied(self) -> bool {
+        self >= Self::new(3, 6, 1) || (self.series() == (3, 5) && self.patch >= 22)
+    }
+
     /// The version of the three numbers.
     #[must_use]
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
@@ -93,6 +107,14 @@ mod tests {
         assert_eq!(text.parse().ok(), wanted.map(|(major, minor, patch)| Version::new(major, minor, patch)));
     }
 
+    #[test_case("3.5.2", true)]
+    #[test_case("3.5.3", false)]
+    #[test_case("3.4.1", false)]
+    #[test_case("3.6.0", false)]
+    fn some_may_diverge(text: &str, wanted: bool) {
+        assert_eq!(text.parse::<Version>().unwrap().may_diverge(), wanted);
+    }
+
     #[test]
     fn sorts_by_number_and_prints_what_it_read() {
         let versions: Vec<Version> = ["3.5.9", "3.5.16", "3.6.0"].iter().map(|text| text.parse().unwrap()).collect();
@@ -107,5 +129,15 @@ mod tests {
             "etcd Version: 3.5.16\nGit SHA: Not provided (use ./build instead of go build)\nGo Version: go1.24\n";
         assert_eq!(Version::from_output(output), Some(Version::new(3, 5, 16)));
         assert_eq!(Version::from_output("no such thing"), None);
+    }
+
+    #[test_case("3.4.37", false; "never in 3.4")]
+    #[test_case("3.5.21", false; "too old 3.5")]
+    #[test_case("3.5.22", true; "3.5")]
+    #[test_case("3.6.0", false; "first 3.6")]
+    #[test_case("3.6.1", true; "3.6")]
+    #[test_case("3.7.0", true; "3.7")]
+    fn since_when_nothing_applied_is_dropped(version: &str, wanted: bool) {
+        assert_eq!(version.parse::<Version>().unwrap().forces_all_applied(), wanted);
     }
 }

@@ -1,5 +1,6 @@
 //! A cluster as its members describe it: one list of members, and each member's own health.
 
+use crate::alarms::{self, Alarm, CORRUPT};
 use crate::client::{AuthState, MemberClient};
 use crate::connection::Session;
 use crate::errors::is_refused_by_learner;
@@ -28,7 +29,7 @@ impl Health {
 }
 
 /// What a member says of itself when asked for its status.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
 pub struct Status {
     /// The server's version, such as `3.6.14`.
     pub version: String,
@@ -45,7 +46,7 @@ pub struct Status {
     pub raft_index: u64,
     /// The last log entry it has applied.
     pub raft_applied_index: u64,
-    /// Alarms and other troubles, as etcd words them.
+    /// Alarms and other troubles, as etcd words them. The alarms are those of the whole cluster.
     pub errors: Vec<String>,
 }
 
@@ -155,6 +156,40 @@ impl ClusterView {
         self.members.iter().filter(|member| member.is_voter())
     }
 
+    /// The alarms that its members tell.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        alarms::among(self.members.iter().filter_map(|member| member.status.as_ref()).flat_map(|status| &status.errors))
+    }
+
+    /// The alarm of data that differs, as somebody is to be told of it; none while there is none.
+    #[must_use]
+    pub fn corruption(&self) -> Option<String> {
+        let named = |alarm: Alarm| alarm.member_id.map(|id| self.member(id).map_or_else(|| hex(id), MemberView::label));
+        let alarms: Vec<Alarm> = self.alarms().into_iter().filter(|alarm| alarm.kind == CORRUPT).collect();
+        if alarms.is_empty() {
+            return None;
+        }
+        let named: Vec<String> = alarms.into_iter().filter_map(named).collect();
+        let of = if named.is_empty() { "which names no member".to_owned() } else { format!("of {}", named.join(", ")) };
+        Some(format!("cluster {} has the alarm {CORRUPT}, {of}", hex(self.id)))
+    }
+
+    /// Whether the alarm of data that differs names this member. It may serve all the same, and etcd may blame the wrong one:
+    /// that is no part of its health.
+    #[must_use]
+    pub fn is_corrupt(&self, id: u64) -> bool {
+        self.alarms().iter().any(|alarm| alarm.kind == CORRUPT && alarm.member_id == Some(id))
+    }
+
+    /// The member as results show it, and whether the alarm of data that differs names it.
+    #[must_use]
+    pub fn member_value(&self, id: u64) -> Option<Value> {
+        let mut value = self.member(id)?.to_value();
+        value["corrupt"] = self.is_corrupt(id).into();
+        Some(value)
+    }
+
     /// The cluster as results show it.
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -163,7 +198,8 @@ impl ClusterView {
             "leader": self.leader.map(hex),
             "auth": self.auth,
             "endpoint": self.endpoint,
-            "members": self.members.iter().map(MemberView::to_value).collect::<Vec<_>>(),
+            "members": self.members.iter().filter_map(|member| self.member_value(member.id)).collect::<Vec<_>>(),
+            "alarms": self.alarms(),
         })
     }
 }
@@ -177,7 +213,7 @@ pub fn wants_new_login(trouble: &str) -> bool {
 
 async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::cluster::Members), Failure> {
     let mut causes = Vec::new();
-    let mut kind = ErrorKind::Unreachable;
+    let mut kind = None;
     let mut stale = None;
     for endpoint in session.endpoints() {
         let attempt = async {
@@ -200,12 +236,19 @@ async fn list_from_any(session: &Session) -> Result<(MemberClient, rpc::cluster:
         match attempt.await {
             Ok(found) => return Ok(found),
             Err(failure) => {
-                kind = failure.kind;
+                kind = Some(graver(kind, failure.kind));
                 causes.push(failure.msg);
             }
         }
     }
-    stale.ok_or_else(|| Failure::new(kind, causes.join("; ")))
+    stale.ok_or_else(|| Failure::new(kind.unwrap_or(ErrorKind::Unreachable), causes.join("; ")))
+}
+
+/// The kind of several troubles: that of the last one, unless one of them says that somebody is there who does not let us in.
+/// Who is shut out must not take a cluster for gone.
+fn graver(before: Option<ErrorKind>, now: ErrorKind) -> ErrorKind {
+    let shut_out = |kind: &ErrorKind| matches!(kind, ErrorKind::Auth | ErrorKind::Tls);
+    before.filter(shut_out).unwrap_or(now)
 }
 
 async fn observe_member(session: &Session, member: rpc::cluster::Member) -> MemberView {
@@ -229,14 +272,19 @@ async fn observe_member(session: &Session, member: rpc::cluster::Member) -> Memb
 }
 
 async fn check(session: &Session, member: &MemberView) -> (Health, Option<Status>) {
-    let mut trouble = Health::Unstarted;
+    let mut trouble: Option<Failure> = None;
     for url in &member.client_urls {
         match Box::pin(check_at(session, member, url)).await {
             Ok(found) => return found,
-            Err(failure) => trouble = Health::Unhealthy(failure.kind, failure.msg),
+            Err(failure) => {
+                let before = trouble.as_ref().map(|trouble| trouble.kind);
+                if graver(before, failure.kind) == failure.kind {
+                    trouble = Some(failure);
+                }
+            }
         }
     }
-    (trouble, None)
+    (trouble.map_or(Health::Unstarted, unhealthy), None)
 }
 
 /// Fails where the member cannot be asked at this URL; another one may do.
@@ -263,14 +311,10 @@ fn unhealthy(failure: Failure) -> Health {
     Health::Unhealthy(failure.kind, failure.msg)
 }
 
-/// A member serves when it follows a leader, could be read through it, and has no alarm of corruption.
+/// A member serves when it follows a leader and could be read through it. Alarms are the cluster's, and not its own.
 fn serving(client: &MemberClient, status: &Status, read: Result<(), Failure>) -> Health {
-    let endpoint = client.endpoint();
-    if let Some(corrupt) = status.errors.iter().find(|error| error.contains("CORRUPT")) {
-        return Health::Unhealthy(ErrorKind::Conflict, format!("{endpoint} has the alarm {corrupt}"));
-    }
     if status.leader == 0 {
-        return Health::Unhealthy(ErrorKind::NoLeader, format!("{endpoint} has no leader"));
+        return Health::Unhealthy(ErrorKind::NoLeader, format!("{} has no leader", client.endpoint()));
     }
     read.map_or_else(unhealthy, |()| Health::Healthy)
 }

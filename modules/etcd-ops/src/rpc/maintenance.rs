@@ -4,6 +4,8 @@ calls! {
     HealthCheck: "/grpc.health.v1.Health/Check" -> ();
     StatusOf: "/etcdserverpb.Maintenance/Status" -> Status;
     HashKv: "/etcdserverpb.Maintenance/HashKV" -> Hash;
+    Defragment: "/etcdserverpb.Maintenance/Defragment" -> ();
+    Alarm: "/etcdserverpb.Maintenance/Alarm" -> Alarms;
     MoveLeader: "/etcdserverpb.Maintenance/MoveLeader" -> ();
     Snapshot: "/etcdserverpb.Maintenance/Snapshot" -> Part;
 }
@@ -65,6 +67,62 @@ pub struct Hash {
     /// The hash.
     #[prost(uint32, tag = "2")]
     pub hash: u32,
+    /// The revision up to which the member has compacted. Hashes with different ones say nothing of each other.
+    #[prost(int64, tag = "3")]
+    pub compact_revision: i64,
+}
+
+/// Rewrites the member's database without its holes. The member answers nobody meanwhile.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Defragment {}
+
+/// Asks for alarms, or ends one.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Alarm {
+    /// 0 asks, 2 ends.
+    #[prost(int32, tag = "1")]
+    pub action: i32,
+    /// Whose.
+    #[prost(uint64, tag = "2")]
+    pub member_id: u64,
+    /// 0 for any, [`NOSPACE`] or [`CORRUPT`].
+    #[prost(int32, tag = "3")]
+    pub alarm: i32,
+}
+
+/// The alarm of a member whose database is as large as its quota allows.
+pub const NOSPACE: i32 = 1;
+/// The alarm of a member whose data differs.
+pub const CORRUPT: i32 = 2;
+
+impl Alarm {
+    /// All alarms.
+    pub const ALL: Self = Self { action: 0, member_id: 0, alarm: 0 };
+
+    /// Ends an alarm.
+    #[must_use]
+    pub fn over(raised: &Raised) -> Self {
+        Self { action: 2, member_id: raised.member_id, alarm: raised.alarm }
+    }
+}
+
+/// The alarms there are.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Alarms {
+    /// Each of them.
+    #[prost(message, repeated, tag = "2")]
+    pub alarms: Vec<Raised>,
+}
+
+/// An alarm.
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct Raised {
+    /// Whose.
+    #[prost(uint64, tag = "1")]
+    pub member_id: u64,
+    /// [`NOSPACE`] or [`CORRUPT`].
+    #[prost(int32, tag = "2")]
+    pub alarm: i32,
 }
 
 /// Has the leader hand over to another member.

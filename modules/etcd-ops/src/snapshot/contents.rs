@@ -6,11 +6,13 @@
 use super::Damage;
 use super::bolt::Bolt;
 use super::tree::{Bucket, Walk};
-use std::collections::HashSet;
+use crate::membership::parse_id;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What a snapshot holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The revision that a cluster restored from it begins with.
     pub revision: i64,
@@ -18,6 +20,40 @@ pub struct Contents {
     pub total_keys: u64,
     /// The version the cluster agreed on, such as `3.6.0`; unknown while it had not agreed on any.
     pub cluster_version: Option<String>,
+    /// The cluster's members.
+    pub members: Vec<SavedMember>,
+    /// Whether a cluster restored from it asks for users and passwords.
+    pub auth: bool,
+    /// The names of its users, in their order.
+    pub users: Vec<String>,
+    /// The names of its roles, in their order.
+    pub roles: Vec<String>,
+    /// The alarms that were raised, such as `NOSPACE`: a cluster restored from it begins with them.
+    pub alarms: BTreeSet<String>,
+}
+
+/// A member as etcd has noted it in the bucket `members`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavedMember {
+    /// Its id.
+    pub id: u64,
+    /// Its name; empty when it had never started.
+    pub name: String,
+    /// Where the others reached it.
+    pub peer_urls: Vec<String>,
+}
+
+impl SavedMember {
+    /// The id is the record's name, and the rest JSON, of which nothing is demanded: etcd does not read it when it restores.
+    fn read(name: &[u8], value: &[u8]) -> Option<Self> {
+        let noted: Value = serde_json::from_slice(value).unwrap_or_default();
+        let urls = noted["peerURLs"].as_array().into_iter().flatten();
+        Some(Self {
+            id: parse_id(&String::from_utf8_lossy(name))?,
+            name: noted["name"].as_str().unwrap_or_default().to_owned(),
+            peer_urls: urls.filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+        })
+    }
 }
 
 /// Up to which revision older changes are gone, and are to go.
@@ -28,8 +64,9 @@ pub(super) struct Compaction {
 }
 
 impl Contents {
-    /// Reads the whole database, and thereby checks its structure.
-    pub(super) fn read(bolt: &Bolt<'_>) -> Result<Self, Damage> {
+    /// Reads the whole database, and thereby checks its structure. Keys are counted only when that is asked for: in the
+    /// middle of a compaction, where a restore leaves a database, it takes memory.
+    pub(super) fn read(bolt: &Bolt<'_>, counts: bool) -> Result<Self, Damage> {
         let mut walk = Walk::new(bolt);
         let buckets = walk.buckets()?;
         let find = |name: &[u8]| buckets.iter().find(|bucket| bucket.name == name);
@@ -37,20 +74,48 @@ impl Contents {
             return Err(Damage::structure("it is a bbolt database, but not of etcd"));
         };
         let compaction = compaction(&mut walk, meta)?;
-        let mut count = Count { compaction, last: 1, live: 0, unsettled: HashSet::new() };
+        let mut count = Count { counts, compaction, last: 1, live: 0, unsettled: HashSet::new() };
         walk.entries(keys, &mut |name, value| count.add(name, value))?;
-        let mut cluster_version = None;
+        let (mut cluster_version, mut members) = (None, Vec::new());
+        let (mut auth, mut users, mut roles, mut alarms) = (false, Vec::new(), Vec::new(), BTreeSet::new());
+        let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
         for bucket in buckets.iter().filter(|bucket| !matches!(bucket.name.as_slice(), b"meta" | b"key")) {
-            let is_cluster = bucket.name == b"cluster";
             walk.entries(bucket, &mut |key, value| {
-                if is_cluster && key == b"clusterVersion" {
-                    cluster_version = Some(String::from_utf8_lossy(value).into_owned());
+                match (bucket.name.as_slice(), key) {
+                    (b"cluster", b"clusterVersion") => {
+                        cluster_version = Some(String::from_utf8_lossy(value).into_owned());
+                    }
+                    (b"auth", b"authEnabled") => auth = value == [1],
+                    (b"authUsers", user) => users.push(name(user)),
+                    (b"authRoles", role) => roles.push(name(role)),
+                    (b"alarm", alarm) => alarms.extend(alarm_of(alarm)),
+                    (b"members", id) => members.extend(SavedMember::read(id, value)),
+                    _ => {}
                 }
                 Ok(())
             })?;
         }
         let revision = count.last.max(compaction.finished).max(compaction.scheduled);
-        Ok(Self { revision, total_keys: count.total()?, cluster_version })
+        Ok(Self { revision, total_keys: count.total()?, cluster_version, members, auth, users, roles, alarms })
+    }
+}
+
+/// The kind of alarm that an `etcdserverpb.AlarmMember` tells of, by which the records of the bucket `alarm` are named.
+fn alarm_of(message: &[u8]) -> Option<String> {
+    let (mut kind, mut rest) = (0, message);
+    while !rest.is_empty() {
+        let (tag, after) = varint(rest)?;
+        let (number, after) = varint(after)?;
+        if tag == 2 << 3 {
+            kind = number;
+        }
+        rest = after;
+    }
+    match kind {
+        0 => None,
+        1 => Some("NOSPACE".to_owned()),
+        2 => Some("CORRUPT".to_owned()),
+        other => Some(format!("number {other}")),
     }
 }
 
@@ -68,8 +133,24 @@ pub(super) fn compaction(walk: &mut Walk<'_>, meta: &Bucket) -> Result<Compactio
     Ok(found)
 }
 
+/// The entry of the log that was applied last.
+pub(super) fn applied(bolt: &Bolt<'_>) -> Result<Option<u64>, Damage> {
+    let mut walk = Walk::new(bolt);
+    let buckets = walk.buckets()?;
+    let Some(meta) = buckets.iter().find(|bucket| bucket.name == b"meta") else { return Ok(None) };
+    let mut found = None;
+    walk.entries(meta, &mut |key, value| {
+        if key == b"consistent_index" {
+            found = value.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Counts the keys that are there at the end, in constant memory unless a compaction is under way.
 struct Count {
+    counts: bool,
     compaction: Compaction,
     last: i64,
     /// Keys that were there when the last compaction finished, and since then keys made less keys deleted.
@@ -82,6 +163,10 @@ impl Count {
     fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Damage> {
         let record = Record::of(name)?;
         self.last = record.revision;
+        // A record without anything in it marks the revision that a restore begins with, and is no key.
+        if !self.counts || value.is_empty() {
+            return Ok(());
+        }
         let Compaction { finished, scheduled } = self.compaction;
         if record.revision > finished.max(scheduled) {
             // Since then every change is here, the one that made the key among them.
@@ -114,13 +199,13 @@ impl Count {
 
 /// What a record's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
-    revision: i64,
-    deletes: bool,
+pub(super) struct Record {
+    pub(super) revision: i64,
+    pub(super) deletes: bool,
 }
 
 impl Record {
-    fn of(name: &[u8]) -> Result<Self, Damage> {
+    pub(super) fn of(name: &[u8]) -> Result<Self, Damage> {
         let strange = || Damage::structure("it has a record that is no revision");
         let (deletes, name) = match name {
             [name @ .., b't'] if name.len() == 17 => (true, name),
@@ -136,14 +221,14 @@ impl Record {
 
 /// The parts of an `mvccpb.KeyValue` that matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct KeyValue<'a> {
-    key: &'a [u8],
+pub(super) struct KeyValue<'a> {
+    pub(super) key: &'a [u8],
     /// 1 for the change that made the key, then counted up.
     version: u64,
 }
 
 /// Reads the message's fields, the last of them being the value, which is passed over.
-fn key_value(message: &[u8]) -> Result<KeyValue<'_>, Damage> {
+pub(super) fn key_value(message: &[u8]) -> Result<KeyValue<'_>, Damage> {
     let strange = || Damage::structure("it has a record that is no key with its value");
     let mut found = KeyValue::default();
     let mut rest = message;
@@ -195,6 +280,25 @@ mod tests {
     fn reads_names_of_records(name: &[u8], wanted: Option<(i64, bool)>) {
         let read = Record::of(name).ok();
         assert_eq!(read.map(|record| (record.revision, record.deletes)), wanted);
+    }
+
+    #[test_case(b"8e9e05c52164694d", br#"{"id":1,"peerURLs":["http://a:1","http://b:1"],"name":"a","clientURLs":[]}"#, Some(("a", 2)); "a member")]
+    #[test_case(b"8e9e05c52164694d", br#"{"id":1,"peerURLs":["http://a:1"]}"#, Some(("", 1)); "one that has never started")]
+    #[test_case(b"8e9e05c52164694d", b"{", Some(("", 0)); "one of which nothing can be read")]
+    #[test_case(b"member", b"{}", None; "no id")]
+    fn reads_members(name: &[u8], value: &[u8], wanted: Option<(&str, usize)>) {
+        let read = SavedMember::read(name, value);
+        assert_eq!(read.as_ref().map(|member| (member.name.as_str(), member.peer_urls.len())), wanted);
+        assert!(read.is_none_or(|member| member.id == 0x8e9e_05c5_2164_694d));
+    }
+
+    #[test_case(b"\x08\x96\x01\x10\x01", Some("NOSPACE"); "no space")]
+    #[test_case(b"\x08\x96\x01\x10\x02", Some("CORRUPT"); "other data")]
+    #[test_case(b"\x08\x96\x01\x10\x07", Some("number 7"); "a kind of the future")]
+    #[test_case(b"\x08\x96\x01", None; "no alarm")]
+    #[test_case(b"\x10", None; "cut short")]
+    fn reads_alarms(name: &[u8], wanted: Option<&str>) {
+        assert_eq!(alarm_of(name).as_deref(), wanted);
     }
 
     #[test_case(b"\x0a\x01k\x10\x05\x18\x07\x20\x03\x2a\x02ab\x30\x09", Some((b"k", 3)); "all fields")]

@@ -64,6 +64,8 @@ pub async fn stream(client: &MemberClient, patience: Patience, sink: &mut dyn Si
     let mut message = first;
     while let Some(part) = message {
         receipt.take(&part.blob, sink).map_err(|failure| failure.unwrap_or_else(|| receipt.cut_short(endpoint)))?;
+        // The next one comes into the same memory.
+        drop(part);
         let silent_at = Instant::now() + patience.silence;
         let next = tokio::time::timeout_at(patience.deadline.min(silent_at), messages.message()).await;
         let next = next.map_err(|_| receipt.late(endpoint, patience))?;

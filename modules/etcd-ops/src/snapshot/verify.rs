@@ -1,4 +1,5 @@
 use super::bolt::Bolt;
+use super::contents::applied;
 use super::{Contents, Damage, SEAL_LENGTH, Seal};
 use ansible_protocol::{ErrorKind, Failure};
 use serde::Serialize;
@@ -90,7 +91,7 @@ pub fn verify(path: &Path, without_hash: bool) -> Result<Snapshot, Failure> {
     };
     let body = if sealed { bolt.size() } else { size };
     let (contents, hash) = thread::scope(|scope| {
-        let contents = scope.spawn(|| Contents::read(&bolt));
+        let contents = scope.spawn(|| Contents::read(&bolt, true));
         let hash = hash(&file, body, size);
         (contents.join(), hash)
     });
@@ -112,9 +113,30 @@ pub fn read_contents(file: &File) -> Result<Contents, Damage> {
     let bolt = Bolt::open(file)?.ok_or_else(|| Damage::structure("it does not begin with a bbolt database"))?;
     let size = file.metadata()?.len();
     match shape(size, bolt.size()) {
-        Shape::Sealed => Contents::read(&bolt),
+        Shape::Sealed => Contents::read(&bolt, true),
         _ => Err(Damage::structure(format!("it is {size} bytes long and says it is {}", bolt.size()))),
     }
+}
+
+/// The revision that a member begins with whose database this is. All of it is read, and so found in order.
+///
+/// # Errors
+///
+/// When the file is no database of etcd, or contradicts itself.
+pub fn read_revision(file: &File) -> Result<i64, Damage> {
+    let bolt = Bolt::open(file)?.ok_or_else(|| Damage::structure("it does not begin with a bbolt database"))?;
+    Contents::read(&bolt, false).map(|contents| contents.revision)
+}
+
+/// Up to which entry of its log a member whose database this is has applied it; none where it has applied nothing yet. Only
+/// that is read, so it says nothing about the rest of the database.
+///
+/// # Errors
+///
+/// When the file is no database of etcd, or contradicts itself.
+pub fn read_applied(file: &File) -> Result<Option<u64>, Damage> {
+    let bolt = Bolt::open(file)?.ok_or_else(|| Damage::structure("it does not begin with a bbolt database"))?;
+    applied(&bolt)
 }
 
 /// Whether the file is surely no snapshot, not even a damaged one: something else, or a member's own database.

@@ -63,10 +63,10 @@ fn ports_that_do_not_serve() {
     let endpoints = vec![good.endpoints[0].replace("http", "https")];
     let secure = Connection { endpoints, ca_cert: Some(pki.ca_cert()), ..good.clone() };
     let mut seen = vec![("https on a port of http", failure(&secure))];
-    let hurry = Connection { dial_timeout: 1, timeout: 2, ..good.clone() };
+    let hurry = Connection { dial_timeout: 1, timeout: 20, ..good.clone() };
     cluster.member(0).freeze();
     seen.push(("hangs, http", failure(&hurry)));
-    seen.push(("hangs, https", failure(&Connection { dial_timeout: 1, timeout: 2, ..secure.clone() })));
+    seen.push(("hangs, https", failure(&Connection { dial_timeout: 1, timeout: 20, ..secure.clone() })));
     cluster.member(0).kill();
     seen.push(("nothing listens, http", failure(&good)));
     seen.push(("nothing listens, https", failure(&secure)));

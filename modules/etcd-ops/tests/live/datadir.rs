@@ -26,7 +26,7 @@ fn a_bootstrap_that_never_finished_is_recognised_and_one_that_did_too() {
         cluster.member(0).wait_up();
         cluster.member(0).kill();
         let (members, cluster_id) = founding_ids(&cluster);
-        let wanted = Identity { member_id: members[0], cluster_id, had_leader: false };
+        let wanted = Identity { member_id: members[0], cluster_id, had_leader: false, by_etcd: true };
         assert_eq!(identity(&cluster, 0), wanted, "{version:?}");
         // A second attempt that also stays alone changes nothing of that, whatever it logs.
         cluster.member(0).spawn();
@@ -37,7 +37,7 @@ fn a_bootstrap_that_never_finished_is_recognised_and_one_that_did_too() {
         cluster.members().iter().for_each(etcd_testbed::Member::spawn);
         cluster.wait_healthy();
         for (index, member_id) in members.iter().enumerate() {
-            let wanted = Identity { member_id: *member_id, cluster_id, had_leader: true };
+            let wanted = Identity { member_id: *member_id, cluster_id, had_leader: true, by_etcd: true };
             assert_eq!(identity(&cluster, index), wanted, "{version:?}");
         }
         let session = session(&cluster);
@@ -95,5 +95,35 @@ fn a_start_that_failed_leaves_nothing_that_counts() {
         assert!(!spare.wait_exit().unwrap().success());
         assert!(spare.data_dir().join("member/snap/db").exists(), "{version:?}");
         assert_eq!(datadir::observe(&spare.data_dir(), None), DataDir::Absent, "{version:?}");
+    }
+}
+
+/// etcd writes down a commit with the next entry. Told to end, it writes down the last one, too; killed, it does not.
+#[test]
+fn what_was_killed_may_have_applied_more_than_its_log_says_is_committed() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::default());
+        let member = cluster.member(cluster.follower());
+        let end = || datadir::log_end(&member.data_dir(), None).unwrap();
+        let written = || datadir::applied(&member.data_dir().join("member/snap/db")) >= Some(end().index);
+        let killed_after = |number: usize| {
+            if member.pid().is_none() {
+                member.start();
+            }
+            cluster.etcdctl(&["put", &format!("key{number}"), "value"]);
+            etcd_testbed::wait_for("the database to be written", written);
+            member.kill();
+            end()
+        };
+        // Now and then something else has the commit written down as well.
+        let killed = (0..20).map(killed_after).find(|end| end.commit < end.applied);
+        let killed = killed.unwrap_or_else(|| panic!("{version:?}: it never happens"));
+        assert_eq!(killed.applied, Some(killed.index), "{version:?}");
+        member.start();
+        cluster.etcdctl(&["put", "last", "value"]);
+        etcd_testbed::wait_for("the last write", || end().index > killed.index && written());
+        member.stop();
+        let ended = end();
+        assert!(ended.commit >= ended.applied && ended.applied > killed.applied, "{version:?} {ended:?}");
     }
 }

@@ -1,7 +1,8 @@
-use super::{plain, run, session};
+use super::{login, plain, run, session};
 use ansible_protocol::ErrorKind;
 use etcd_ops::client::AuthState;
 use etcd_ops::guard;
+use etcd_ops::rpc::maintenance::{Alarm, CORRUPT};
 use etcd_ops::view::{ClusterView, Health};
 use etcd_testbed::{Cluster, Options, Version};
 
@@ -89,4 +90,77 @@ fn a_learner_that_never_started_is_unstarted() {
     etcd_testbed::wait_for("the learner to serve", || {
         observe(&cluster).members.iter().any(|member| member.is_learner && member.health.is_healthy())
     });
+}
+
+/// Raises the alarm of data that differs, which etcdctl cannot; naming this member, or nobody.
+fn raise_corrupt(cluster: &Cluster, member_id: u64) {
+    let raise = Alarm { action: 1, member_id, alarm: CORRUPT };
+    let session = session(cluster);
+    let endpoint = cluster.endpoints()[0].clone();
+    run(async { session.connect(&endpoint).await?.call("raise an alarm", &raise).await }).unwrap();
+}
+
+#[test]
+fn under_the_alarm_of_corruption_each_member_is_judged_by_what_it_does() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        let before = observe(&cluster);
+        let odd = before.members[2].id;
+        raise_corrupt(&cluster, odd);
+        let all_know =
+            || observe(&cluster).members.iter().all(|member| !member.status.as_ref().unwrap().errors.is_empty());
+        etcd_testbed::wait_for("the alarm at all members", all_know);
+        let view = observe(&cluster);
+        let values = view.to_value();
+        for (index, member) in view.members.iter().enumerate() {
+            assert_eq!(member.health, Health::Healthy, "{version:?}");
+            assert_eq!(view.is_corrupt(member.id), index == 2, "{version:?}");
+            assert_eq!(values["members"][index]["corrupt"], index == 2, "{version:?}");
+        }
+        let wanted = serde_json::json!([{ "kind": "CORRUPT", "member_id": etcd_ops::hex(odd) }]);
+        assert_eq!(values["alarms"], wanted, "{version:?}");
+        assert_ne!(guard::successor(&view, view.members[0].id), Some(odd), "{version:?}");
+        assert!(guard::may_restart(&view, odd).is_err());
+        // The alarm does not hide who is really down, nor does it name whoever tells it.
+        cluster.member(1).kill();
+        let view = observe(&cluster);
+        assert!(matches!(view.members[1].health, Health::Unhealthy(ErrorKind::Unreachable, _)), "{version:?}");
+        cluster.member(0).kill();
+        etcd_testbed::wait_for("the loss of the leader", || {
+            cluster.member(2).metric("etcd_server_has_leader") == Some(0.0)
+        });
+        let view = observe(&cluster);
+        assert!(matches!(view.members[2].health, Health::Unhealthy(ErrorKind::NoLeader, _)), "{version:?}");
+        assert!(view.is_corrupt(odd), "{version:?}");
+    }
+}
+
+#[test]
+fn an_alarm_that_names_nobody_is_told_as_such() {
+    let cluster = Cluster::start(Version::V3_7, 1, Options::tls());
+    raise_corrupt(&cluster, 0);
+    let view = observe(&cluster);
+    assert_eq!(view.to_value()["alarms"], serde_json::json!([{ "kind": "CORRUPT", "member_id": null }]));
+    assert!(!view.is_corrupt(view.members[0].id) && view.corruption().unwrap().ends_with("which names no member"));
+}
+
+#[test]
+fn a_login_that_is_refused_is_not_hidden_by_a_member_that_is_down() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::auth("secret"));
+        cluster.member(2).kill();
+        let look = |password| {
+            let session = session(&cluster).with_login(login("root", password));
+            run(async { ClusterView::observe(&session).await })
+        };
+        match look("wrong") {
+            Err(failure) => assert_eq!(failure.kind, ErrorKind::Auth, "{version:?} {failure}"),
+            // 3.4 tells all of this to anybody.
+            Ok(view) => {
+                let up = view.members.iter().filter(|member| member.health == Health::Healthy).count();
+                assert_eq!((version, up), (Version::V3_4, 2), "{view:?}");
+            }
+        }
+        assert_eq!(look("secret").unwrap().members.len(), 3, "{version:?}");
+    }
 }
