@@ -25,11 +25,11 @@ pub(crate) fn choose(view: &ClusterView, from: From, first: Option<u64>, force: 
                 let msg = format!("the cluster has no leader to save from: {}; {}", causes(view, |_| true), next(view));
                 Failure::new(ErrorKind::NoLeader, msg)
             })?;
-            in_sync(leader).map_err(|failure| failure.context("cannot save from the leader"))
+            in_sync(view, leader).map_err(|failure| failure.context("cannot save from the leader"))
         }
         From::Follower => {
             let is_follower = |member: &MemberView| member.is_voter() && view.leader != Some(member.id);
-            let fit = view.members.iter().filter(|member| is_follower(member) && in_sync(member).is_ok());
+            let fit = view.members.iter().filter(|member| is_follower(member) && in_sync(view, member).is_ok());
             let applied = |member: &&MemberView| member.status.as_ref().map_or(0, |status| status.raft_applied_index);
             fit.max_by_key(applied).ok_or_else(|| {
                 let msg = match causes(view, is_follower).as_str() {
@@ -49,7 +49,7 @@ pub(crate) fn choose(view: &ClusterView, from: From, first: Option<u64>, force: 
             if force {
                 return Ok(member);
             }
-            in_sync(member).map_err(|mut failure| {
+            in_sync(view, member).map_err(|mut failure| {
                 failure.msg.push_str("; choose another member, or save what it has with force: true");
                 failure.context("cannot save from the first of endpoints")
             })
@@ -57,13 +57,16 @@ pub(crate) fn choose(view: &ClusterView, from: From, first: Option<u64>, force: 
     }
 }
 
-/// The member, if it serves and is in sync.
-fn in_sync(member: &MemberView) -> Result<&MemberView, Failure> {
+/// The member, if it serves and is in sync, and no alarm says that its data differs.
+fn in_sync<'a>(view: &ClusterView, member: &'a MemberView) -> Result<&'a MemberView, Failure> {
     if member.is_learner {
         let msg = format!("{} is a learner and may lag behind", member.label());
         return Err(Failure::new(ErrorKind::Conflict, msg));
     }
     match &member.health {
+        Health::Healthy if view.is_corrupt(member.id) => {
+            Err(Failure::new(ErrorKind::Conflict, format!("{} has the alarm CORRUPT", member.label())))
+        }
         Health::Healthy => Ok(member),
         Health::Unstarted => Err(Failure::new(ErrorKind::Conflict, format!("{} has never started", member.label()))),
         Health::Unhealthy(kind, reason) => Err(Failure::new(*kind, format!("{}: {reason}", member.label()))),
@@ -72,7 +75,8 @@ fn in_sync(member: &MemberView) -> Result<&MemberView, Failure> {
 
 fn causes(view: &ClusterView, which: impl Fn(&MemberView) -> bool) -> String {
     let members = view.members.iter().filter(|member| which(member));
-    let causes: Vec<String> = members.filter_map(|member| in_sync(member).err().map(|failure| failure.msg)).collect();
+    let causes: Vec<String> =
+        members.filter_map(|member| in_sync(view, member).err().map(|failure| failure.msg)).collect();
     causes.join("; ")
 }
 
@@ -143,6 +147,23 @@ mod tests {
                 Err(failure) => prop_assert!(best.is_none() && !failure.msg.is_empty()),
             }
         }
+    }
+
+    #[test]
+    fn whom_the_alarm_names_is_not_saved_from() {
+        let with = |alarm: &str| {
+            let mut members: Vec<MemberView> = (1..4).map(|id| member(id, false, true, id)).collect();
+            for status in members.iter_mut().filter_map(|member| member.status.as_mut()) {
+                status.errors = vec![alarm.to_owned()];
+            }
+            ClusterView { id: 1, members, leader: Some(1), auth: None, endpoint: "https://a:1".into() }
+        };
+        let named = with("memberID:3 alarm:CORRUPT ");
+        assert_eq!(choose(&named, From::Follower, None, false).unwrap().id, 2);
+        assert_eq!(choose(&named, From::First, Some(3), true).unwrap().id, 3);
+        let failure = choose(&named, From::First, Some(3), false).unwrap_err();
+        assert!(failure.msg.contains("etcd-3 (3) has the alarm CORRUPT"), "{failure}");
+        assert_eq!(choose(&with("alarm:CORRUPT"), From::Follower, None, false).unwrap().id, 3);
     }
 
     #[test]

@@ -52,11 +52,15 @@ pub(crate) fn check_dir(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Makes the directory where it is missing, for its owner alone, and what is missing above it as usual.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), Failure> {
+/// Makes the directory where it is missing, with these permissions, and what is missing above it as usual.
+///
+/// # Errors
+///
+/// Kind `io`, with the directory that cannot be made.
+pub fn make_dir(dir: &Path, mode: u32) -> Result<(), Failure> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
     for path in missing.into_iter().rev() {
-        let mode = if path == dir { 0o700 } else { 0o755 };
+        let mode = if path == dir { mode } else { 0o755 };
         let made = DirBuilder::new().mode(mode).create(path).and_then(|()| sync_dir(parent(path)));
         match made {
             // Another run was quicker.
@@ -67,25 +71,45 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses when the file system has no room for so many bytes. The directory may be missing.
-pub(crate) fn check_room(dir: &Path, size: u64) -> Result<(), Failure> {
-    let there = dir.ancestors().find(|path| path.exists()).unwrap_or(dir);
+/// The directory, or the nearest one above it that is there.
+pub(crate) fn nearest(dir: &Path) -> &Path {
+    dir.ancestors().find(|path| path.exists()).unwrap_or(dir)
+}
+
+/// What is left free: etcd itself may write to the same file system, and ends when it cannot make the next file of its
+/// log, which takes 64 MB.
+const RESERVE: u64 = 256 << 20;
+
+/// Refuses when the file system has no room for so many bytes, which `what` takes, and some to spare. The directory may
+/// be missing.
+///
+/// # Errors
+///
+/// Kind `io`, with the bytes that it takes and those that are free.
+pub fn check_room(dir: &Path, size: u64, what: &str, next: &str) -> Result<(), Failure> {
+    let there = nearest(dir);
     let room = statvfs(there).map_err(|error| Failure::io(format_args!("look at {}", there.display()), error))?;
     let free = room.blocks_available().saturating_mul(room.fragment_size());
+    // A small file system is for this alone.
+    let spare = RESERVE.min(room.blocks().saturating_mul(room.fragment_size()) / 20);
     // Some file systems do not tell.
-    if room.blocks() == 0 || free >= size {
+    if room.blocks() == 0 || free >= size.saturating_add(spare) {
         return Ok(());
     }
+    let dir = dir.display();
     let msg = format!(
-        "there is no room in {}: the snapshot takes {size} bytes and {free} are free; make room, or save elsewhere; \
-         nothing was saved",
-        dir.display()
+        "there is no room in {dir}: {what} takes {size} bytes, {spare} are to stay free for etcd, and {free} are free; \
+         make room{next}"
     );
     Err(Failure::new(ErrorKind::Io, msg))
 }
 
 /// The snapshots of the series that are in the directory, newest first. None in one that is missing.
-pub(crate) fn entries(dir: &Path, series: &Series) -> Result<Vec<Entry>, Failure> {
+///
+/// # Errors
+///
+/// Kind `io` when the directory cannot be listed.
+pub fn entries(dir: &Path, series: &Series) -> Result<Vec<Entry>, Failure> {
     let listing = match std::fs::read_dir(dir) {
         Err(error) if is_missing(&error) => return Ok(Vec::new()),
         listing => listing.map_err(|error| Failure::io(format_args!("list {}", dir.display()), error))?,

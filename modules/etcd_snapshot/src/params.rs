@@ -22,6 +22,20 @@ pub struct Params {
     mode: Value,
     pub(crate) without_hash: bool,
     pub(crate) force: bool,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) wal_dir: Option<PathBuf>,
+    pub(crate) name: Option<String>,
+    pub(crate) initial_cluster: Option<String>,
+    pub(crate) initial_cluster_token: Option<String>,
+    pub(crate) bump_revision: i64,
+    pub(crate) owner: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) aside_time: Option<String>,
+    pub(crate) predicted: Vec<Value>,
+    pub(crate) tool: Option<PathBuf>,
+    pub(crate) binary: String,
+    pub(crate) note: Option<PathBuf>,
+    pub(crate) rehearsal: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -29,6 +43,7 @@ pub struct Params {
 pub(crate) enum State {
     Saved,
     Verified,
+    Restored,
 }
 
 /// What is asked for, checked.
@@ -49,7 +64,7 @@ pub(crate) struct Wanted {
 }
 
 impl Params {
-    /// The file to verify.
+    /// The file to verify or to restore from.
     pub(crate) fn file(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(""))
     }

@@ -16,14 +16,19 @@ const END: &str = ".part";
 
 /// The file. Dropped, it is removed.
 #[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) file: File,
+pub struct Part {
+    /// The open file.
+    pub file: File,
     path: PathBuf,
 }
 
 impl Part {
     /// Makes an empty one in the directory, readable and writable by its owner alone.
-    pub(crate) fn create(dir: &Path, name: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The error of making the file.
+    pub fn create(dir: &Path, name: &str) -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -45,13 +50,27 @@ impl Part {
     }
 
     /// Gives it its mode and makes it durable.
-    pub(crate) fn complete(&self, mode: u32) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of either.
+    pub fn complete(&self, mode: u32) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(mode))?;
         self.file.sync_all()
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Takes the place of whatever has that name.
-    pub(crate) fn replace(&self, target: &Path) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The error of the rename; what had the name then still has it.
+    pub fn replace(&self, target: &Path) -> io::Result<()> {
         std::fs::rename(&self.path, target)?;
         sync_dir(parent(target))
     }
@@ -79,7 +98,7 @@ impl Drop for Part {
 }
 
 /// Removes what killed runs left in the directory.
-pub(crate) fn sweep(dir: &Path) {
+pub fn sweep(dir: &Path) {
     // Whatever cannot be listed or removed is in nobody's way.
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_part)) {

@@ -36,7 +36,7 @@ pub(crate) async fn save(params: &Params, context: &Context) -> Result<Outcome, 
     }
     let begin = Instant::now();
     let taken = clock::now();
-    disk::make_dir(&target.dir)?;
+    disk::make_dir(&target.dir, 0o700)?;
     sweep(&target.dir);
     let patience = Patience { deadline: session.deadline(), silence: SILENCE };
     let fetched = Fetched::fetch(&source, &target, wanted.mode, patience).await?;
@@ -54,6 +54,7 @@ pub(crate) async fn save(params: &Params, context: &Context) -> Result<Outcome, 
     snapshot["taken_at"] = taken.to_string().into();
     snapshot["duration_seconds"] = ((begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0).into();
     let mut outcome = Outcome::new(true).with("snapshot", snapshot);
+    source.doubts().into_iter().for_each(|doubt| outcome.warn(doubt));
     let expired = target.expired(&wanted, &name)?;
     let deleted = delete(&target.dir, expired, &mut outcome);
     report(&target, &before, &name, deleted, &mut outcome);
@@ -191,6 +192,10 @@ fn damaged(source: &Source, target: &Target, damage: Damage) -> Failure {
     }
 }
 
+fn check_room(dir: &Path, size: u64) -> Result<(), Failure> {
+    disk::check_room(dir, size, "the snapshot", ", or save elsewhere; nothing was saved")
+}
+
 struct ToDisk<'a> {
     part: &'a Part,
     target: &'a Target,
@@ -198,7 +203,7 @@ struct ToDisk<'a> {
 
 impl Sink for ToDisk<'_> {
     fn expect(&mut self, size: u64) -> Result<(), Failure> {
-        disk::check_room(&self.target.dir, size)
+        check_room(&self.target.dir, size)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -209,7 +214,7 @@ impl Sink for ToDisk<'_> {
 /// What would be saved, and deleted.
 fn predict(wanted: &Wanted, source: &Source, target: &Target, before: Vec<String>) -> Result<Outcome, Failure> {
     let size = source.database + SEAL_LENGTH as u64;
-    disk::check_room(&target.dir, size)?;
+    check_room(&target.dir, size)?;
     let now = clock::now();
     let name = target.series.as_ref().map_or_else(|| target.stem.clone(), |series| series.name(now, source.revision));
     let mut snapshot = json!({ "path": target.dir.join(&name), "size": size, "revision": source.revision });

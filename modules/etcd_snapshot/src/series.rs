@@ -8,35 +8,45 @@ use jiff::Timestamp;
 const MOMENT: i64 = 60;
 /// In seconds.
 const DAY: i64 = 24 * 60 * 60;
+/// How many stay where only age speaks: a clock that jumps ahead makes everything old at once.
+const AT_LEAST: usize = 3;
 
 /// The files called `PREFIX-CLUSTER-TIME-REVISION.db`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Series {
+pub struct Series {
     start: String,
 }
 
 /// What a file's name says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
-    pub(crate) taken: Timestamp,
-    pub(crate) revision: i64,
-    pub(crate) name: String,
+pub struct Entry {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// The revision it holds.
+    pub revision: i64,
+    /// The name.
+    pub name: String,
 }
 
 /// How many to keep, and for how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Retention {
-    pub(crate) keep: Option<u32>,
-    pub(crate) days: Option<u32>,
+pub struct Retention {
+    /// How many.
+    pub keep: Option<u32>,
+    /// For how many days.
+    pub days: Option<u32>,
 }
 
 impl Series {
-    pub(crate) fn new(prefix: &str, cluster: &str) -> Self {
+    /// The files of that cluster.
+    #[must_use]
+    pub fn new(prefix: &str, cluster: &str) -> Self {
         Self { start: format!("{prefix}-{cluster}-") }
     }
 
     /// Whether it can be part of a name.
-    pub(crate) fn is_word(text: &str) -> bool {
+    #[must_use]
+    pub fn is_word(text: &str) -> bool {
         text.starts_with(|first: char| first.is_ascii_alphanumeric())
             && text.chars().all(|other| other.is_ascii_alphanumeric() || "._-".contains(other))
             && text.len() <= 100
@@ -55,7 +65,8 @@ impl Series {
     }
 
     /// The entry of a file, if it is one of these.
-    pub(crate) fn entry(&self, name: &str) -> Option<Entry> {
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<Entry> {
         let (time, revision) = name.strip_prefix(&self.start)?.strip_suffix(".db")?.split_once('-')?;
         let taken = clock::read_compact(time)?;
         let entry = Entry { taken, revision: revision.parse().ok()?, name: name.to_owned() };
@@ -64,15 +75,25 @@ impl Series {
     }
 }
 
+impl Entry {
+    /// Whether the clock was wrong by which it was named: such a file says nothing about which one is the newest.
+    #[must_use]
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.taken.as_second() > now.as_second() + DAY
+    }
+}
+
 impl Retention {
-    /// Which files to delete, given all there are. Never the one that is known to be good.
-    pub(crate) fn expired(self, entries: &[Entry], good: &str, now: Timestamp) -> Vec<String> {
+    /// Which files to delete, given all there are. Never the one that is known to be good, nor those whose names are
+    /// ahead of the clock, which count for nothing either.
+    #[must_use]
+    pub fn expired(self, entries: &[Entry], good: &str, now: Timestamp) -> Vec<String> {
         if self == Self::default() {
             return Vec::new();
         }
-        let mut newest_first: Vec<&Entry> = entries.iter().collect();
+        let mut newest_first: Vec<&Entry> = entries.iter().filter(|entry| !entry.is_ahead(now)).collect();
         order::sort_by(&mut newest_first, |a, b| b.cmp(a));
-        let count = self.keep.map_or(0, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
+        let count = self.keep.map_or(AT_LEAST, |keep| usize::try_from(keep).unwrap_or(usize::MAX));
         let age = |entry: &Entry| now.as_second() - entry.taken.as_second();
         let is_recent = |entry: &Entry| self.days.is_some_and(|days| age(entry) <= i64::from(days) * DAY);
         let old = newest_first.into_iter().skip(count).filter(|entry| entry.name != good && !is_recent(entry));
@@ -149,8 +170,9 @@ mod tests {
             let expired = retention.expired(&entries, good, Timestamp::from_second(NOW).unwrap());
             prop_assert!(!expired.contains(good));
             for entry in &entries {
-                let newer = entries.iter().filter(|other| *other > entry).count();
-                let by_number = keep.is_some_and(|keep| newer < keep as usize);
+                let now = Timestamp::from_second(NOW).unwrap();
+                let newer = entries.iter().filter(|other| *other > entry && !other.is_ahead(now)).count();
+                let by_number = newer < keep.map_or(AT_LEAST, |keep| keep as usize) || entry.is_ahead(now);
                 let by_age = days.is_some_and(|days| entry.taken.as_second() >= NOW - i64::from(days) * DAY);
                 let stays = by_number || by_age || entry.name == *good || (keep, days) == (None, None);
                 prop_assert_eq!(expired.contains(&entry.name), !stays, "{:?}", entry);

@@ -7,6 +7,7 @@ use etcd_ops::client::MemberClient;
 use etcd_ops::connection::Session;
 use etcd_ops::hex;
 use etcd_ops::rpc::maintenance::{Status, StatusOf};
+use etcd_ops::version::Version;
 use etcd_ops::view::{ClusterView, MemberView};
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ pub(crate) struct Source {
     pub(crate) revision: i64,
     /// Bytes of its database.
     pub(crate) database: u64,
+    /// The alarm that the members' data differs.
+    corruption: Option<String>,
 }
 
 impl Source {
@@ -43,11 +46,31 @@ impl Source {
             revision: status.header.map_or(0, |header| header.revision),
             database: u64::try_from(status.db_size).unwrap_or(0),
             version: status.version,
+            corruption: view.corruption(),
         })
     }
 
     pub(crate) fn label(&self) -> String {
         self.member.label()
+    }
+
+    /// Why what this member has may not be what the others have.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let version: Option<Version> = self.version.parse().ok();
+        let version = version.filter(|version| version.may_diverge()).map(|version| {
+            format!(
+                "{} runs {version}, whose members may come to hold different data when they are killed under load: \
+                 compare them with etcdctl endpoint hashkv --cluster, and install 3.5.3 or later",
+                self.label()
+            )
+        });
+        let corruption = self.corruption.as_ref().map(|alarm| {
+            format!(
+                "{alarm}: what {} has may not be what is right; find out with ./etcd-recover.yml, then take another snapshot",
+                self.label()
+            )
+        });
+        version.into_iter().chain(corruption).collect()
     }
 
     /// Its part of the result.

@@ -12,7 +12,7 @@ use std::time::Duration;
 const CALL: &str = "QUORUM_TEST_CALL";
 
 /// A member whose database takes so many megabytes.
-fn large(megabytes: usize) -> Cluster {
+pub(super) fn large(megabytes: usize) -> Cluster {
     let cluster = Cluster::start(Version::V3_6, 1, Options::default());
     let mut value = vec![0; 1 << 20];
     etcd_ops::block_on(async {
@@ -69,10 +69,10 @@ fn a_deadline_in_the_middle_leaves_nothing() {
 }
 
 /// A small file system in a directory, as long as this lives.
-struct Tmpfs(PathBuf);
+pub(super) struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    fn mount(dir: &Path, size: &str) -> Self {
+    pub(super) fn mount(dir: &Path, size: &str) -> Self {
         let options = format!("size={size},mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir).status().unwrap();
         assert!(mounted.success(), "these tests mount, and so need root");
@@ -121,18 +121,22 @@ fn a_disk_that_is_full_or_fills_up_leaves_nothing() {
 #[test]
 fn process() {
     let Some(options) = std::env::var_os(CALL) else { return };
-    run(&serde_json::from_str(options.to_str().unwrap()).unwrap()).unwrap();
+    let done = run(&serde_json::from_str(options.to_str().unwrap()).unwrap()).unwrap();
+    println!("by {}", done["restored"]["tool"]);
     let status = fs::read_to_string("/proc/self/status").unwrap();
     println!("{}", status.lines().find(|line| line.starts_with("VmHWM:")).unwrap());
 }
 
-fn spawn(options: &Value) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "interrupted::process", "--nocapture"])
-        .env(CALL, options.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// A process that calls the module.
+pub(super) fn command(options: &Value) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "interrupted::process", "--nocapture"]).env(CALL, options.to_string());
+    command.stdout(Stdio::piped());
+    command
+}
+
+pub(super) fn spawn(options: &Value) -> Child {
+    command(options).spawn().unwrap()
 }
 
 #[test]

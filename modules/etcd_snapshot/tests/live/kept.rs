@@ -14,12 +14,12 @@ fn so_many_are_kept() {
         "other-main-20200101T000000Z-5.db",
     ];
     let old = ["etcd-main-20200101T000000Z-5.db", "etcd-main-20200102T000000Z-6.db"];
-    // A clock that went wrong made this one; it counts as the newest.
+    // A clock that went wrong made this one; it counts for nothing, and stays.
     let future = "etcd-main-20990101T000000Z-7.db";
     for name in others.iter().chain(&old).chain([&future]) {
         std::fs::write(dir.path().join(name), "x").unwrap();
     }
-    let mut options = json!({ "dir": dir.path(), "cluster_name": "main", "keep": 3 });
+    let mut options = json!({ "dir": dir.path(), "cluster_name": "main", "keep": 2 });
     options["_ansible_check_mode"] = true.into();
     let before = names(dir.path());
     let predicted = ok(&cluster, &options);
@@ -50,4 +50,22 @@ fn so_many_are_kept() {
     let kept: Vec<String> = names(dir.path()).iter().filter(mine).cloned().collect();
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert!(path.as_str().unwrap().ends_with(&kept[0]) && kept[1] == future);
+}
+
+/// Beyond those that are counted, whatever is young enough stays, and what is older goes.
+#[test]
+fn for_so_many_days_they_are_kept() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::default());
+    let dir = tempfile::tempdir().unwrap();
+    let [young, old] = [6, 8].map(|days| {
+        let taken = etcd_ops::clock::now() - jiff::SignedDuration::from_hours(days * 24);
+        format!("etcd-main-{}-5.db", etcd_ops::clock::compact(taken))
+    });
+    for name in [&young, &old] {
+        std::fs::write(dir.path().join(name), "x").unwrap();
+    }
+    let done = ok(&cluster, &json!({ "dir": dir.path(), "cluster_name": "main", "keep": 1, "keep_days": 7 }));
+    assert_eq!(done["deleted"], json!([dir.path().join(old)]));
+    let new = std::path::Path::new(done["snapshot"]["path"].as_str().unwrap()).file_name().unwrap();
+    assert_eq!(names(dir.path()), [young.as_str(), new.to_str().unwrap()]);
 }

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+/// What a power cut would leave.
+mod durable;
 /// What becomes of runs that do not come to their end.
 mod interrupted;
 /// Which older snapshots stay.
 mod kept;
+/// Data directories from snapshots.
+mod restored;
 /// What is saved, on every version of etcd.
 mod saved;
 /// Refusals.
