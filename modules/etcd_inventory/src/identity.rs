@@ -60,6 +60,13 @@ pub(crate) struct Member {
     seq: u32,
 }
 
+impl Member {
+    /// Whether a refusal is overridden for this host.
+    pub(crate) fn is_forced(&self, word: &str) -> bool {
+        self.forced.iter().any(|forced| forced == word)
+    }
+}
+
 /// One cluster as the inventory describes it.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Cluster {

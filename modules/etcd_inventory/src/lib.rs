@@ -5,14 +5,20 @@
 //! restarts once more ([`waves`]). All three are pure but for reading the authorities' certificates, and report every
 //! problem of every host in one message.
 
+/// Data that was to go on alone.
+mod alone;
 /// Hosts and variables become clusters of named members with URLs.
 mod identity;
 /// Who joins a running cluster.
 mod joining;
 /// What was found.
 mod observed;
+/// What is wrong, and what puts it right.
+mod recovery;
 /// What may be removed.
 mod removal;
+/// What may be restored from a snapshot, or put back, and whether it was.
+mod restoring;
 /// What is safe to do with what was found.
 mod safety;
 /// The option table and documentation.
@@ -65,6 +71,13 @@ pub struct Params {
     /// Whether the run is to remove members, or the members to remove.
     removes: bool,
     removal: Option<removal::Request>,
+    /// What is to be restored, or what came of it.
+    restore: Option<restoring::Request>,
+    restored: Option<restoring::Plan>,
+    /// What each host has foretold of its restore.
+    foretold: Option<BTreeMap<String, restoring::Foretold>>,
+    /// What is asked of a recovery.
+    recovery: Option<recovery::Request>,
     /// What `etcd_service` returned on each host.
     restarts: Option<BTreeMap<String, waves::Restart>>,
 }
@@ -83,10 +96,27 @@ impl Module for EtcdInventory {
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         let mut findings = Findings::default();
         let outcome = match (params.clusters, params.observed, params.restarts) {
+            (Some(_), _, _) if let (Some(plan), Some(foretold)) = (&params.restored, &params.foretold) => {
+                Outcome::new(false).with("restore", restoring::agree(plan, foretold)?)
+            }
             (Some(clusters), Some(observed), _) if let Some(request) = &params.removal => {
                 let removal = removal::judge(&clusters, request, &observed, &params.outside, &mut findings);
                 report(&findings, ErrorKind::QuorumRisk)?;
                 Outcome::new(false).with("removal", removal)
+            }
+            (Some(clusters), Some(observed), _) if let Some(request) = &params.restore => {
+                let restore = restoring::judge(&clusters, request, &observed, &mut findings);
+                report(&findings, ErrorKind::Conflict)?;
+                Outcome::new(false).with("restore", restore)
+            }
+            (Some(clusters), Some(observed), _) if let Some(restored) = &params.restored => {
+                let proof = restoring::prove(&clusters, restored, &observed, &mut findings)?;
+                Outcome::new(false).with("proof", proof)
+            }
+            (Some(clusters), Some(observed), _) if let Some(request) = &params.recovery => {
+                let recovery = recovery::judge(&clusters, request, &observed, &mut findings);
+                report(&findings, ErrorKind::QuorumRisk)?;
+                Outcome::new(false).with("recovery", recovery)
             }
             (Some(clusters), Some(observed), _) => {
                 let verdict = safety::judge(

@@ -10,9 +10,11 @@ mod fresh;
 mod versions;
 
 use crate::Findings;
+use crate::alone::left_alone;
 use crate::identity::{Cluster, Member};
 use crate::joining::{Entry, Joining};
 use crate::observed::{Live, Observed, read};
+use crate::restoring::under_way;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -222,6 +224,9 @@ impl<'a> Case<'a> {
     fn problems(&self, starts: bool) -> Vec<String> {
         let mut problems: Vec<String> = self.without_systemd().chain(self.unreadable()).chain(self.too_old()).collect();
         problems.extend(self.other_versions());
+        problems.extend(under_way(self.cluster, &self.seen));
+        problems.extend(left_alone(self.cluster, &self.seen, self.live.is_some()));
+        problems.extend(self.unmounted());
         problems.extend(self.foreign_data());
         problems.extend(self.copies());
         problems.extend(self.several_learners());
@@ -233,6 +238,12 @@ impl<'a> Case<'a> {
             None => {}
         }
         problems
+    }
+
+    /// A member that is made under a mount point is hidden, and forgets its votes, once the disk is there.
+    fn unmounted(&self) -> impl Iterator<Item = String> {
+        let bare = self.members_seen().filter(|(_, seen)| seen.data.state == "absent");
+        bare.filter_map(|(member, seen)| seen.unmounted(&member.host))
     }
 
     fn without_systemd(&self) -> impl Iterator<Item = String> {

@@ -23,7 +23,18 @@ enum Wanted {
 }
 
 /// The refusals that can be overridden, as they name themselves.
-const FORCES: &[&str] = &["restart", "foreign_ca", "remove", "in_use", "unreachable"];
+const FORCES: &[&str] = &[
+    "restart",
+    "foreign_ca",
+    "remove",
+    "in_use",
+    "unreachable",
+    "replace",
+    "damaged",
+    "restore",
+    "other_cluster",
+    "unhashed",
+];
 
 const VARIABLES: &[(&str, Wanted)] = &[
     ("etcd_cert_renew_before", Wanted::Number(0)),

@@ -3,7 +3,7 @@
 use super::{Case, Removal, Snapshot, labels};
 use crate::Findings;
 use crate::identity::Member;
-use crate::observed::most_common;
+use crate::observed::{in_use, most_common};
 use etcd_ops::membership::Seat;
 
 impl Case<'_> {
@@ -56,31 +56,7 @@ impl Case<'_> {
     }
 
     fn in_use(&self) -> Option<String> {
-        if self.forced("in_use") {
-            return None;
-        }
-        let name = &self.cluster.name;
-        let Some(usage) = self.seen.values().find_map(|seen| seen.cluster.as_ref()?.usage.as_ref()) else {
-            // What does not run is used by nobody; what runs may be.
-            let (host, seen) = self.seen.iter().find(|(_, seen)| seen.unit.active_state == "active")?;
-            let reason = seen.cluster_trouble().unwrap_or("it does not say");
-            return Some(format!(
-                "etcd runs on {host}, and it cannot be told who uses cluster {name} ({reason}): correct that, or stop it first; to remove it all the same: -e etcd_force=in_use"
-            ));
-        };
-        let leases = usage.leases.count;
-        let mut users = usage.clients.clone();
-        if leases > 0 {
-            users.push(format!("{leases} live lease{}", if leases == 1 { "" } else { "s" }));
-        }
-        let cause = match (users.is_empty(), usage.complete) {
-            (true, true) => return None,
-            (true, false) => "has so many keys that not all could be looked at for who uses it".to_owned(),
-            (false, _) => format!("is in use, by {}", users.join(", ")),
-        };
-        Some(format!(
-            "cluster {name} {cause}: stop what uses it first; to remove it all the same: -e etcd_force=in_use"
-        ))
+        if self.forced("in_use") { None } else { in_use(&self.cluster.name, &self.seen, "remove it") }
     }
 
     /// Where the last snapshot is taken: on the leader's host, or on any other that serves.

@@ -16,6 +16,15 @@ fn an_old_version_is_refused_and_a_new_one_warned_of() {
 }
 
 #[test]
+fn nothing_is_made_under_a_mount_point() {
+    let mut bare = fresh();
+    bare["data"]["unmounted"] = json!("/data");
+    let observed = [(HOSTS[0], fresh()), (HOSTS[1], bare), (HOSTS[2], fresh())];
+    refused(judged(three(), &observed), &["/data of 10.0.0.2 is to be mounted and is not", "mount /data"]);
+    assert_eq!(warned(three(), &observed).warnings.len(), 1);
+}
+
+#[test]
 fn what_is_unsafe_to_start_only_warns_where_nothing_is_started() {
     let unreadable = json!({ "version": "3.6.14", "data": { "state": "unreadable", "reason": "x" } });
     let outcome = warned(three(), &[(HOSTS[0], unreadable)]);
@@ -50,6 +59,26 @@ fn a_member_that_is_not_as_it_should_be_is_looked_at_closely() {
         assert_eq!(outcome.values["situations"][HOSTS[1]]["settled"], index == 0, "{what}");
         assert_eq!(outcome.values["situations"][HOSTS[0]]["settled"], true, "{what}");
     }
+}
+
+#[test]
+fn what_was_to_go_on_alone_is_not_started() {
+    let mut alone = holder(0, true);
+    alone["data"]["alone"] = json!(true);
+    let observed = |other: Value| [(HOSTS[0], alone.clone()), (HOSTS[1], other.clone()), (HOSTS[2], holder(2, true))];
+    refused(
+        judged(three(), &observed(holder(1, true))),
+        &["10.0.0.1 of cluster etcd was to go on alone", "-e etcd_recover_from=10.0.0.1", "name 10.0.0.2 or 10.0.0.3"],
+    );
+    let mut leads = holder(1, true);
+    leads["cluster"] = live([true; 3]);
+    refused(judged(three(), &observed(leads)), &["was to go on alone", "those hold that serve: ./etcd-recover.yml"]);
+    // What serves is in no doubt, nor is what it was before.
+    settle(&mut alone);
+    let mut others = [1, 2].map(|index| holder(index, true));
+    others.iter_mut().for_each(settle);
+    let [one, other] = others;
+    judged(three(), &[(HOSTS[0], alone), (HOSTS[1], one), (HOSTS[2], other)]).unwrap();
 }
 
 #[test]
