@@ -29,6 +29,8 @@ mod report;
 mod spec;
 #[cfg(test)]
 mod tests;
+/// Units that go with the files.
+mod units;
 /// URLs, as far as etcd allows them.
 mod url;
 
@@ -39,6 +41,7 @@ use crate::disk::Disk;
 use crate::params::Findings;
 use crate::report::Report;
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome};
+use etcd_ops::systemd::systemctl;
 
 /// The module.
 pub struct EtcdConf;
@@ -69,10 +72,23 @@ impl Module for EtcdConf {
         missing.extend(plan.missing);
         findings.warnings.extend(plan.kept);
         let warnings = findings.into_warnings()?;
-        let backups = if context.check_mode { Default::default() } else { apply::apply(&plan.steps)? };
+        let timers = units::plan(&params.units, &wanted.files, &plan.steps, units::show)?;
+        let backups = if context.check_mode {
+            Default::default()
+        } else {
+            timers.before(systemctl)?;
+            apply::apply(&plan.steps)?
+        };
         let report = Report { wanted: &wanted, disk: &disk, steps: &plan.steps, backups: &backups };
         let mut outcome = report.outcome(desired.as_ref());
+        outcome.changed |= !timers.actions.is_empty();
+        if !params.units.is_empty() {
+            outcome = outcome.with("actions", timers.told());
+        }
         outcome.warnings = warnings;
+        if !context.check_mode {
+            timers.after(systemctl).map_err(|failure| failure.with("changed", true))?;
+        }
         if !params.restarts_follow {
             outcome.warnings.extend(report.pending(desired.as_ref()));
         }

@@ -21,6 +21,7 @@ pub struct Params {
     pub(crate) mode: Value,
     #[serde(default)]
     pub(crate) files: Vec<File>,
+    pub(crate) units: Vec<String>,
     pub(crate) version: Option<String>,
     pub(crate) etcd_binary: String,
     pub(crate) translate: bool,
@@ -50,6 +51,7 @@ pub(crate) struct File {
     path: PathBuf,
     state: State,
     content: Option<String>,
+    executable: bool,
     owner: String,
     group: String,
     mode: Value,
@@ -166,8 +168,18 @@ impl Reader<'_> {
     }
 
     fn content(&mut self, file: &File) -> Vec<u8> {
-        if file.content.is_none() {
-            self.problem(format!("{} needs content, or state: absent", file.path.display()));
+        match (&file.content, file.executable) {
+            (None, true) => {
+                return std::fs::read("/proc/self/exe").unwrap_or_else(|error| {
+                    self.findings.host.push(format!("cannot read the executable: {error}"));
+                    Vec::new()
+                });
+            }
+            (Some(_), true) => {
+                self.problem(format!("{}: content and executable exclude each other", file.path.display()));
+            }
+            (None, false) => self.problem(format!("{} needs content, or state: absent", file.path.display())),
+            (Some(_), false) => {}
         }
         file.content.clone().unwrap_or_default().into_bytes()
     }

@@ -116,13 +116,14 @@ impl Report<'_> {
             Seen::File(_, present) => Some(present.as_slice()),
             _ => None,
         };
-        let secret = |content: &[u8]| self.is_sensitive(path) || is_private_key(content);
+        // What is no text is not shown, and executables have the words in them that private keys begin with.
+        let secret = |content: &[u8]| self.is_sensitive(path) || (is_private_key(content) && !content.contains(&0));
         if present.is_some_and(&secret) || secret(content) {
             before.push_str(present.map_or("", |_| "(the previous content, which is sensitive)\n"));
             after.push_str("(the new content, which is sensitive)\n");
         } else {
-            before.push_str(&String::from_utf8_lossy(present.unwrap_or_default()));
-            after.push_str(&String::from_utf8_lossy(content));
+            before.push_str(&present.map(shown).unwrap_or_default());
+            after.push_str(&shown(content));
         }
         (before, after)
     }
@@ -135,7 +136,7 @@ impl Report<'_> {
         if self.is_sensitive(path) || is_private_key(content) || !(is_config || mode & 0o004 != 0) {
             return "(the content, which is sensitive)\n".into();
         }
-        String::from_utf8_lossy(content).into_owned()
+        shown(content)
     }
 
     fn is_sensitive(&self, path: &Path) -> bool {
@@ -154,6 +155,14 @@ impl Report<'_> {
         }
         masker
     }
+}
+
+/// The content, or of what is no text how much it is.
+fn shown(content: &[u8]) -> String {
+    if content.contains(&0) {
+        return format!("({} bytes that are no text)\n", content.len());
+    }
+    String::from_utf8_lossy(content).into_owned()
 }
 
 fn lines(attributes: &Attributes) -> String {

@@ -71,13 +71,24 @@ const OPTIONS: &[Opt] = &[
         Opt::new("state", Kind::Str, &["V(absent): removed; only O(files[].path) is needed then. A directory there is refused."])
             .choices(STATES)
             .default(Default::Str("present")),
-        Opt::new("content", Kind::Str, &["What it holds. Required unless O(files[].state=absent)."]).no_log_if("sensitive"),
+        Opt::new("content", Kind::Str, &["What it holds. Required unless O(files[].executable) or O(files[].state=absent)."])
+            .no_log_if("sensitive"),
+        Opt::new("executable", Kind::Bool, &["It holds the executable that all modules of the collection are, instead of O(files[].content)."])
+            .default(Default::Bool(false)),
         Opt::new("owner", Kind::Str, OWNER).default(Default::Str("root")),
         Opt::new("group", Kind::Str, GROUP).default(Default::Str("root")),
         Opt::new("mode", Kind::Raw, MODE).default(Default::Str("0644")),
         Opt::new("sensitive", Kind::Bool, &["Keep the content out of differences, and do not make backups of it."])
             .default(Default::Bool(false)),
     ]),
+    Opt::new(
+        "units",
+        Kind::List(&Kind::Str),
+        &[
+            "Timers among O(files), to be enabled and to wait for their time. One whose file changes is restarted; one whose file is to be absent is disabled and stopped before. For the member's own unit there is M(quorum.etcd.etcd_service).",
+        ],
+    )
+    .default(Default::Strs(&[])),
     Opt::new(
         "version",
         Kind::Str,
@@ -120,7 +131,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
         "Writes directories, etcd's configuration file, and the files that go with it.",
         "etcd ignores keys it does not know. This module knows the keys of etcd 3.4 to 3.7: it refuses unknown keys with the nearest known name, keys that the version has dropped or does not have yet, values of the wrong type, and configurations that contradict themselves. Everything wrong is named in one message, before anything is written.",
         "Each file is either the old or the new one, whatever happens meanwhile; the new ones are put in place together once all of them are safely on disk.",
-        "It restarts nothing, and says what a restart would pick up.",
+        "It restarts no member, and says what a restart would pick up.",
     ],
     options: OPTIONS,
     fragments: &[],
@@ -203,5 +214,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             Ret::new("path", "str", "The directory."),
             Ret::new("changed", "bool", "Whether it was made or removed, or its owner or permissions changed."),
         ]),
+        Ret::new("actions", "list", "What was done to O(units), such as V(enable etcd-backup.timer).")
+            .when("O(units) is given"),
     ],
 };

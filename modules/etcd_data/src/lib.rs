@@ -1,28 +1,15 @@
 //! The Ansible module `etcd_data`: a member's data directory as a thing that can be removed or moved aside, but only
 //! when that is proved harmless.
 //!
-//! What there is is looked at ([`observe`]), who uses it is asked ([`users`]), what to do is decided ([`plan`], pure),
-//! and done step by step ([`apply`]), so that a run that is interrupted at any point can be repeated.
+//! The work is [`etcd_ops::storage`]'s.
 
-/// Doing what was planned.
-mod apply;
-/// What is on the disk.
-mod observe;
-/// What is to be done, or why it is not.
-mod plan;
 /// The option table and documentation.
 mod spec;
-#[cfg(test)]
-mod tests;
-/// Who uses the data.
-mod users;
 
-use crate::observe::Seen;
-use crate::plan::{Asked, Plan, State};
-use crate::users::Guard;
 use ansible_protocol::{Context, Diff, ErrorKind, Failure, Module, ModuleSpec, Outcome};
 use etcd_ops::datadir::DataDir;
 use etcd_ops::membership::parse_id;
+use etcd_ops::storage::{self, Asked, Former, Guard, Plan, Seen, State};
 use etcd_ops::{clock, hex, systemd};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -36,7 +23,8 @@ pub struct EtcdData;
 pub struct Params {
     data_dir: PathBuf,
     wal_dir: Option<PathBuf>,
-    state: State,
+    state: Become,
+    aside_time: Option<String>,
     member_id: Option<String>,
     cluster_id: Option<String>,
     unit: String,
@@ -45,22 +33,46 @@ pub struct Params {
     predicted: Vec<Value>,
 }
 
+/// What shall become of it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Become {
+    Absent,
+    Aside,
+    Back,
+}
+
 impl Module for EtcdData {
     type Params = Params;
     const SPEC: ModuleSpec = spec::SPEC;
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
-        let asked = Asked {
-            state: params.state,
-            member_id: id("member_id", params.member_id.as_deref())?,
-            cluster_id: id("cluster_id", params.cluster_id.as_deref())?,
-            force: params.force,
-        };
+        let member_id = id("member_id", params.member_id.as_deref())?;
+        let cluster_id = id("cluster_id", params.cluster_id.as_deref())?;
         let seen = Seen::observe(&params.data_dir, params.wal_dir.as_deref())?;
         let now = clock::compact(clock::now());
-        let plan = plan::plan(&asked, &seen, &now)?;
-        let mut outcome = outcome(&asked, &seen, &plan);
+        let planned = |seen: &Seen| {
+            let asked = |state| Asked { state, member_id, cluster_id, force: params.force };
+            match params.state {
+                Become::Absent => storage::plan(&asked(State::Absent), seen, &now),
+                Become::Aside => storage::plan(&asked(State::Aside), seen, &now),
+                Become::Back => {
+                    let time = params.aside_time.clone().unwrap_or_default();
+                    storage::back(&Former { member_id, time }, seen, &now)
+                }
+            }
+        };
+        let plan = planned(&seen)?;
+        let mut outcome = outcome(params.state, &seen, &plan);
+        let foretell = |outcome: &mut Outcome, failure: &Failure| {
+            outcome.warn(format!("{}; a real run would be refused", failure.msg));
+        };
         if plan.steps.is_empty() {
+            // It would be replaced yet.
+            match storage::refuse_restore_at_work(&seen) {
+                Err(failure) if context.check_mode => foretell(&mut outcome, &failure),
+                answer => answer?,
+            }
             return Ok(outcome);
         }
         let stops =
@@ -71,8 +83,15 @@ impl Module for EtcdData {
         match unused(&params, &seen) {
             Ok(_) if context.check_mode => {}
             // Held until all is done: etcd waits for it before it opens its database.
-            Ok(_guard) => apply::apply(&plan.steps)?,
-            Err(failure) if context.check_mode => outcome.warn(format!("{}; a real run would be refused", failure.msg)),
+            Ok(_guard) => {
+                if planned(&Seen::observe(&params.data_dir, params.wal_dir.as_deref())?)?.steps != plan.steps {
+                    let data_dir = seen.data.path.display();
+                    let msg = format!("{data_dir} has changed meanwhile, as another run does it: run it again");
+                    return Err(Failure::new(ErrorKind::Conflict, msg));
+                }
+                storage::apply(&plan.steps)?;
+            }
+            Err(failure) if context.check_mode => foretell(&mut outcome, &failure),
             Err(failure) => return Err(failure),
         }
         Ok(outcome)
@@ -103,15 +122,16 @@ fn unused(params: &Params, seen: &Seen) -> Result<Guard, Failure> {
     Guard::take(seen)
 }
 
-fn outcome(asked: &Asked, seen: &Seen, plan: &Plan) -> Outcome {
+fn outcome(state: Become, seen: &Seen, plan: &Plan) -> Outcome {
     let identity = match &seen.identity {
         DataDir::Member(identity) => Some(identity),
         DataDir::Absent | DataDir::Unreadable { .. } => None,
     };
-    let state = match (plan.has_data, asked.state) {
+    let state = match (plan.has_data, state) {
+        (_, Become::Back) => "back",
         (false, _) => "absent",
-        (true, State::Absent) => "removed",
-        (true, State::Aside) => "aside",
+        (true, Become::Absent) => "removed",
+        (true, Become::Aside) => "aside",
     };
     let mut outcome = Outcome::new(!plan.steps.is_empty()).with(
         "data",
@@ -125,14 +145,16 @@ fn outcome(asked: &Asked, seen: &Seen, plan: &Plan) -> Outcome {
     );
     if !plan.steps.is_empty() {
         let before = match &seen.identity {
-            DataDir::Member(identity) => {
-                format!("the data of member {} of cluster {}\n", hex(identity.member_id), hex(identity.cluster_id))
-            }
-            DataDir::Unreadable { reason } => format!("data of which cannot be told whose it is: {reason}\n"),
+            DataDir::Member(identity) => format!("the data of {identity}\n"),
+            unreadable @ DataDir::Unreadable { .. } => format!("{unreadable}\n"),
             DataDir::Absent if plan.has_data => "a member directory without anything in it\n".into(),
             DataDir::Absent => "an empty directory, or what an interrupted removal left\n".into(),
         };
-        let after = if state == "aside" { "moved aside\n" } else { "" };
+        let after = match state {
+            "aside" => "moved aside\n",
+            "back" => "the data that was moved aside\n",
+            _ => "",
+        };
         outcome.diff.push(Diff::of(seen.data.path.to_string_lossy(), before, after));
     }
     outcome.warnings.clone_from(&plan.warnings);

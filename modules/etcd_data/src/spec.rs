@@ -1,6 +1,6 @@
 //! The option table and documentation.
 
-use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Support};
+use ansible_protocol::{Default, Kind, ModuleSpec, Opt, Ret, Rule, Support};
 
 pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     name: "etcd_data",
@@ -18,13 +18,15 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             Kind::Str,
             &[
                 "V(absent): deleted, and the directory with it. One that is a mount point or a symbolic link, or that holds something else, stays.",
+                "V(back): what was moved aside at O(aside_time) as the data of O(member_id), or of an C(unknown) member, comes back, and what is there now is moved aside. Nothing is done where it never went or is back.",
                 "V(aside): renamed to C(DATA_DIR.MEMBER_ID.TIME). Where the directory has to stay, C(member) is renamed inside of it to C(member.MEMBER_ID.TIME). Likewise the log in O(wal_dir).",
             ],
         )
-        .choices(&["absent", "aside"])
+        .choices(&["absent", "aside", "back"])
         .required(),
         Opt::new("member_id", Kind::Str, &["Whose data it must be, in hexadecimal. Data of another member is refused and left alone."]),
         Opt::new("cluster_id", Kind::Str, &["Of which cluster it must be, in hexadecimal. Data of another cluster is refused and left alone."]),
+        Opt::new("aside_time", Kind::Str, &["With O(state=back), the time in the name of the data, as V(20260102T030405Z)."]),
         Opt::new("unit", Kind::Str, &["The systemd unit that must not run."]).default(Default::Str("etcd")),
         Opt::new("force", Kind::Bool, &["Go on where it cannot be told whose data it is. Data in use, and data of somebody else than asked for, is left alone all the same."])
             .default(Default::Bool(false)),
@@ -32,7 +34,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             .default(Default::Strs(&[])),
     ],
     fragments: &[],
-    rules: &[],
+    rules: &[Rule::RequiredIf("state", "back", &["aside_time"])],
     check_mode: Support::Full,
     diff_mode: Support::Full,
     notes: &[
@@ -52,7 +54,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
     state: aside
 ",
     returns: &[Ret::new("data", "dict", "What has become of the data.").contains(&[
-        Ret::new("state", "str", "V(absent): there was none. V(removed): it is deleted. V(aside): it is kept elsewhere."),
+        Ret::new("state", "str", "V(absent): there was none. V(removed): it is deleted. V(aside): it is kept elsewhere. V(back): it is back, or was never away."),
         Ret::new("member_id", "str", "Whose it was; null when that cannot be told, or there was none."),
         Ret::new("cluster_id", "str", "Of which cluster it was; null when that cannot be told, or there was none."),
         Ret::new("moved_to", "str", "Where it is kept; null when it is not."),

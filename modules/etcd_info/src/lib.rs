@@ -1,5 +1,7 @@
 //! The Ansible module `etcd_info`: read-only facts of a host's member and of the cluster it belongs to, in one call.
 
+/// What a cluster holds.
+mod contents;
 /// Installed version, unit, data directory and pending configuration of this host.
 mod host;
 /// The option table and documentation.
@@ -8,11 +10,12 @@ mod spec;
 mod usage;
 
 use ansible_protocol::{Context, ErrorKind, Failure, Module, ModuleSpec, Outcome, order};
-use etcd_ops::block_on;
+use etcd_ops::client::MemberClient;
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir};
 use etcd_ops::rpc::maintenance::HashKv;
-use etcd_ops::view::{ClusterView, MemberView};
+use etcd_ops::view::ClusterView;
+use etcd_ops::{block_on, hex};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -41,6 +44,9 @@ pub struct Params {
     probe: Vec<String>,
     cluster: bool,
     hash: bool,
+    contents_at: Option<i64>,
+    restore_file: PathBuf,
+    log: bool,
     usage: bool,
 }
 
@@ -51,6 +57,9 @@ impl Module for EtcdInfo {
     fn run(params: Params, _context: &Context) -> Result<Outcome, Failure> {
         if params.usage && !params.cluster {
             return Err(Failure::invalid_option("usage needs cluster: true, for the cluster has to be asked"));
+        }
+        if params.contents_at.is_some() && !params.cluster {
+            return Err(Failure::invalid_option("contents_at needs cluster: true, for the cluster has to be asked"));
         }
         let mut host = host::observe(&params);
         if !params.cluster {
@@ -125,10 +134,13 @@ async fn observe_cluster(params: &Params, host: &host::Host) -> Result<(Session,
 async fn describe(params: &Params, host: &host::Host, session: &Session, view: ClusterView) -> Result<Value, Failure> {
     let mut value = view.to_value();
     if let DataDir::Member(identity) = &host.data {
-        value["local_member"] = view.member(identity.member_id).map_or(Value::Null, MemberView::to_value);
+        value["local_member"] = view.member_value(identity.member_id).unwrap_or_default();
     }
     if params.hash {
         value["hashes"] = hashes(session, &view).await?;
+    }
+    if let Some(revision) = params.contents_at {
+        value["contents"] = contents::contents(session, &view, revision).await?;
     }
     if params.usage {
         value["usage"] = usage::usage(session, &view).await?;
@@ -136,26 +148,53 @@ async fn describe(params: &Params, host: &host::Host, session: &Session, view: C
     Ok(value)
 }
 
-/// Each healthy member's hash of all keys at one revision, the lowest of theirs.
+/// Each member's hash of all keys at one revision, the lowest of theirs: of all that serve, also under an alarm. One that lost
+/// its last revisions is equal to the others there, so the newest one of each is told as well; where clients write, those differ.
 async fn hashes(session: &Session, view: &ClusterView) -> Result<Value, Failure> {
     let mut clients = Vec::new();
     for member in view.members.iter().filter(|member| member.health.is_healthy()) {
         if let Some(url) = member.client_urls.first() {
-            clients.push((member, session.connect(url).await?));
+            clients.push((hex(member.id), session.connect(url).await?));
         }
     }
-    let mut revisions = Vec::new();
-    for (_, client) in &clients {
+    let mut poll = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        poll.tick().await;
+        match hashes_once(&clients).await {
+            Ok(Some(found)) => return Ok(found),
+            Err(failure) if Instant::now() >= session.deadline() => return Err(failure),
+            Ok(None) if Instant::now() >= session.deadline() => {
+                let msg = "the members' data cannot be compared while they compact it: try again".to_owned();
+                return Err(Failure::new(ErrorKind::Timeout, msg));
+            }
+            Ok(None) => {}
+            // A compaction has come between: what was the lowest revision may be gone. Right after a restore, etcd up to
+            // 3.5 takes the first one for compacted.
+            Err(failure) if failure.msg.contains("compacted") || failure.msg.contains("future revision") => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// None where the members have compacted up to different revisions: then their hashes say nothing. Where nobody writes
+/// all are at the same revision, and no second question is needed.
+async fn hashes_once(clients: &[(String, MemberClient)]) -> Result<Option<Value>, Failure> {
+    let mut found = Vec::new();
+    for (_, client) in clients {
         let hash = client.call("hash the keys", &HashKv { revision: 0 }).await?;
-        revisions.push(hash.header.map_or(0, |header| header.revision));
+        found.push((hash.header.map_or(0, |header| header.revision), hash));
     }
-    let revision = revisions.into_iter().min().unwrap_or(0);
+    let revision = found.iter().map(|(revision, _)| *revision).min().unwrap_or(0);
     let mut members = serde_json::Map::new();
-    for (member, client) in &clients {
-        let hash = client.call("hash the keys", &HashKv { revision }).await?;
-        members.insert(etcd_ops::hex(member.id), hash.hash.into());
+    let mut revisions = serde_json::Map::new();
+    let mut compacted = std::collections::BTreeSet::new();
+    for ((id, client), (at, hash)) in clients.iter().zip(found) {
+        revisions.insert(id.clone(), at.into());
+        let hash = if at == revision { hash } else { client.call("hash the keys", &HashKv { revision }).await? };
+        compacted.insert(hash.compact_revision);
+        members.insert(id.clone(), hash.hash.into());
     }
-    Ok(json!({ "revision": revision, "members": members }))
+    Ok((compacted.len() < 2).then(|| json!({ "revision": revision, "members": members, "revisions": revisions })))
 }
 
 /// Which of the URLs anything answers on, in their order.

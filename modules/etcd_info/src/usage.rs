@@ -25,7 +25,13 @@ pub(crate) async fn usage(session: &Session, view: &ClusterView) -> Result<Value
     let client = session.connect(url).await?;
     let leases = leases(&client).await?;
     let found = scan(async |from| page(&client, from).await).await?;
-    Ok(json!({ "leases": leases, "clients": found.clients, "keys": found.total, "complete": found.complete }))
+    Ok(json!({
+        "leases": leases,
+        "clients": found.clients,
+        "keys": found.total,
+        "complete": found.complete,
+        "revision": found.revision,
+    }))
 }
 
 async fn leases(client: &MemberClient) -> Result<Value, Failure> {
@@ -43,14 +49,21 @@ async fn page(client: &MemberClient, from: Vec<u8>) -> Result<Page, Failure> {
     let request = Range { key: from, range_end: vec![0], limit, keys_only: true, ..Range::default() };
     let answer = client.call("look through the keys", &request).await?;
     let keys = answer.keys.into_iter().map(|key| key.key).collect();
-    Ok(Page { keys, count: answer.count, more: answer.more })
+    Ok(Page {
+        keys,
+        count: answer.count,
+        more: answer.more,
+        revision: answer.header.map_or(0, |header| header.revision),
+    })
 }
 
-/// One answer: keys in their order, how many there are from the first of them on, and whether these are not all.
+/// One answer: keys in their order, how many there are from the first of them on, whether these are not all, and the newest
+/// revision.
 struct Page {
     keys: Vec<Vec<u8>>,
     count: i64,
     more: bool,
+    revision: i64,
 }
 
 /// What the keys tell.
@@ -59,6 +72,8 @@ struct Found {
     clients: BTreeSet<String>,
     total: i64,
     complete: bool,
+    /// The newest revision by then.
+    revision: i64,
 }
 
 /// Looks through the keys, page by page, as far as the limit and the time allow.
@@ -76,6 +91,7 @@ async fn scan(mut page: impl AsyncFnMut(Vec<u8>) -> Result<Page, Failure>) -> Re
         if seen == 0 {
             found.total = page.count;
         }
+        found.revision = page.revision;
         seen += page.keys.len();
         found.clients.extend(page.keys.iter().filter_map(|key| client_of(key)));
         let Some(last) = page.keys.into_iter().last().filter(|_| page.more) else {
@@ -144,7 +160,7 @@ mod tests {
     fn answer(keys: &BTreeSet<Vec<u8>>, from: &[u8], size: usize) -> Page {
         let rest: Vec<Vec<u8>> = keys.range(from.to_vec()..).cloned().collect();
         let page: Vec<Vec<u8>> = rest.iter().take(size).cloned().collect();
-        Page { more: rest.len() > page.len(), count: i64::try_from(rest.len()).unwrap(), keys: page }
+        Page { more: rest.len() > page.len(), count: i64::try_from(rest.len()).unwrap(), keys: page, revision: 7 }
     }
 
     proptest! {
@@ -159,7 +175,8 @@ mod tests {
             let found = block_on(async { scan(async |from: Vec<u8>| { asked += 1; Ok(answer(&keys, &from, size)) }).await });
             let found = found.unwrap();
             let wanted: BTreeSet<String> = keys.iter().filter_map(|key| client_of(key)).collect();
-            prop_assert_eq!(found, Found { clients: wanted, total: i64::try_from(keys.len()).unwrap(), complete: true });
+            let total = i64::try_from(keys.len()).unwrap();
+            prop_assert_eq!(found, Found { clients: wanted, total, complete: true, revision: 7 });
             prop_assert!(asked <= keys.len() / size + 1);
         }
     }
@@ -198,7 +215,7 @@ mod tests {
             scan(async |from: Vec<u8>| {
                 asked += 1;
                 let keys = (0..PAGE).map(|number| [from.clone(), number.to_be_bytes().to_vec()].concat()).collect();
-                Ok(Page { keys, count: i64::MAX, more: true })
+                Ok(Page { keys, count: i64::MAX, more: true, revision: 7 })
             })
             .await
         });

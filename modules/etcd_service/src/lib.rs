@@ -3,6 +3,8 @@
 //! Started means that the member serves, not that a port is open. A restart happens only when there is something to
 //! pick up, only while every other voter serves, and only after leadership has been moved away.
 
+/// One start without the other members.
+mod alone;
 /// Guards, leadership and waiting, against real clusters.
 #[cfg(test)]
 mod live_tests;
@@ -23,7 +25,6 @@ use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir};
 use etcd_ops::running::{self, Files};
 use etcd_ops::systemd::{self, Unit, systemctl};
-use etcd_ops::view::MemberView;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -36,6 +37,7 @@ enum State {
     Started,
     Restarted,
     Stopped,
+    Alone,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub struct Params {
     #[serde(flatten)]
     connection: Connection,
     name: String,
+    binary: String,
     /// The host, as messages call it.
     host: String,
     state: State,
@@ -81,6 +84,8 @@ enum Step {
     Restart,
     Stop,
     Reset,
+    Alone,
+    Unmark,
 }
 
 impl Step {
@@ -92,6 +97,8 @@ impl Step {
             Self::Restart => "restart",
             Self::Stop => "stop",
             Self::Reset => "reset",
+            Self::Alone => "alone",
+            Self::Unmark => "unmark",
         }
     }
 }
@@ -102,6 +109,10 @@ impl Module for EtcdService {
 
     fn run(params: Params, context: &Context) -> Result<Outcome, Failure> {
         let mut unit = systemd::show(&params.name)?;
+        if context.check_mode && params.predicted.iter().any(predicted::Written::stops) {
+            unit.active_state = "inactive".into();
+            unit.main_pid = 0;
+        }
         // What systemd has in mind may be older than the unit's file, and a unit that was masked may have one by now.
         if !context.check_mode && (unit.need_daemon_reload || unit.load_state != "loaded") {
             systemctl(&["daemon-reload"])?;
@@ -113,6 +124,9 @@ impl Module for EtcdService {
 
 /// From the unit as it is to the one that is wanted.
 fn converge(params: &Params, unit: Unit, context: &Context) -> Result<Outcome, Failure> {
+    if params.state == State::Alone {
+        return alone::run(params, &unit, context);
+    }
     let plan = plan(params, unit, context);
     let mut outcome = Outcome::new(!plan.steps.is_empty());
     outcome.diff.extend(difference(&plan));
@@ -147,7 +161,12 @@ fn plan(params: &Params, unit: Unit, context: &Context) -> Plan {
     }
     let steps = match params.state {
         State::Stopped => stop::steps(params.enabled, params.force, &unit),
-        _ => steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty()),
+        _ => {
+            let mut steps = steps(params.state, params.restart_when, params.enabled, &unit, !pending.is_empty());
+            // Once it serves, its data is not in doubt any more.
+            steps.extend(datadir::is_marked_alone(&params.data_dir).then_some(Step::Unmark));
+            steps
+        }
     };
     Plan { unit, pending, steps }
 }
@@ -181,6 +200,7 @@ fn difference(plan: &Plan) -> Option<Diff> {
             Step::Start => then.0 = true,
             Step::Stop => then.0 = false,
             Step::Reset => remark = "no longer failed\n".into(),
+            Step::Alone | Step::Unmark => {}
             Step::Restart if plan.pending.is_empty() => remark = "restarted\n".into(),
             Step::Restart => remark = format!("restarted for: {}\n", plan.pending.join(", ")),
         }
@@ -225,13 +245,17 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, mut outcome:
         start(&params.name, &plan.unit)?;
     }
     if let Some(guarded) = guarded
-        && let Some(warning) = restart::restart(&params.name, &session, guarded).await?
+        && let Some(warning) = restart::restart(&plan.unit, &session, guarded).await?
     {
         outcome.warn(warning);
     }
     let replaced = plan.has(Step::Restart).then_some(plan.unit.invocation_id.as_str());
     let (view, id) = wait::until_serving(params, &session, replaced, &|| systemd::show(&params.name)).await?;
-    let member = view.member(id).map(MemberView::to_value);
+    if plan.has(Step::Unmark) {
+        datadir::unmark_alone(&params.data_dir)
+            .map_err(|error| Failure::io(format!("unmark {}", params.data_dir.display()), error))?;
+    }
+    let member = view.member_value(id);
     Ok(outcome
         .with("member", member)
         .with("is_leader", view.leader == Some(id))
@@ -240,10 +264,16 @@ async fn carry_out(params: &Params, plan: &Plan, context: &Context, mut outcome:
 
 /// Starts without waiting: the first members of a new cluster are only up once the others are.
 fn start(name: &str, unit: &Unit) -> Result<(), Failure> {
-    if unit.active_state == "failed" {
+    if has_failed_before(unit) {
         systemctl(&["reset-failed", name])?;
     }
     systemctl(&["start", "--no-block", name]).map(drop)
+}
+
+/// Whether systemd still says of the unit how an earlier run has ended, which until it starts would pass for this one's end:
+/// also of one that was stopped after its process had been killed, and so is no more than inactive.
+fn has_failed_before(unit: &Unit) -> bool {
+    unit.active_state == "failed" || unit.result_failed()
 }
 
 /// The id of the member whose data the host holds.
@@ -268,6 +298,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_an_earlier_run_has_ended_does_not_count() {
+        let ended = |active_state: &str, result: &str| {
+            has_failed_before(&Unit { active_state: active_state.into(), result: result.into(), ..Unit::default() })
+        };
+        assert!(ended("failed", "exit-code") && ended("inactive", "signal") && ended("activating", "exit-code"));
+        assert!(!ended("inactive", "success") && !ended("inactive", "") && !ended("active", "success"));
+    }
+
     fn after(unit: &Unit, steps: &[Step]) -> Unit {
         let mut state = (unit.is_running(), unit.is_enabled());
         for step in steps {
@@ -276,7 +315,7 @@ mod tests {
                 Step::Disable => state.1 = false,
                 Step::Start | Step::Restart => state.0 = true,
                 Step::Stop => state.0 = false,
-                Step::Reset => {}
+                Step::Reset | Step::Alone | Step::Unmark => {}
             }
         }
         self::unit(state.0, state.1)
@@ -316,7 +355,7 @@ mod tests {
     #[test]
     fn own_id_is_unknown_without_data() {
         let params = serde_json::json!({
-            "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "host": "x", "state": "started", "restart_when": "needed",
+            "endpoints": [], "timeout": 1, "dial_timeout": 1, "name": "x", "binary": "etcd", "host": "x", "state": "started", "restart_when": "needed",
             "enabled": true, "data_dir": "/nonexistent", "wal_dir": null, "config_file": "/x", "ca_file": "/x", "runtime_dir": "/x",
             "force": false, "kill": false, "predicted": [],
         });

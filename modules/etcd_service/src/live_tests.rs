@@ -5,6 +5,8 @@ use crate::{EtcdService, Params, converge, wait};
 use ansible_protocol::{Context, ErrorKind, Failure, Module, Outcome, read_arguments};
 use etcd_ops::block_on;
 use etcd_ops::connection::Session;
+use etcd_ops::datadir;
+use etcd_ops::rpc::maintenance::{Alarm, CORRUPT};
 use etcd_ops::systemd::Unit;
 use etcd_testbed::{Cluster, Member, Options, Version, wait_for};
 use serde_json::{Value, json};
@@ -115,6 +117,28 @@ fn without_quorum_nobody_restarts() {
         cluster.member(0).kill();
         wait_for("the loss of the leader", || cluster.member(1).metric("etcd_server_has_leader") == Some(0.0));
         refused(guarded(&cluster, 1, &json!({})), &["etcd-1 (", "0 of 2 voters would serve", FORCE]);
+    }
+}
+
+/// It is no member's own trouble: all serve on, and only nobody restarts before it is known whose data is right.
+#[test]
+fn with_the_alarm_of_corruption_members_start_and_do_not_restart() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        let params = params(&cluster, 0, &json!({}));
+        let raise = Alarm { action: 1, member_id: 7, alarm: CORRUPT };
+        block_on(async {
+            let session = Session::new(&params.connection)?;
+            session.connect(&session.endpoints()[0]).await?.call("raise an alarm", &raise).await
+        })
+        .unwrap();
+        let outcome = run(&cluster, 0, &json!({}), false).unwrap();
+        assert_eq!(
+            (&outcome.values["member"]["healthy"], &outcome.values["member"]["corrupt"]),
+            (&json!(true), &json!(false))
+        );
+        refused(guarded(&cluster, 0, &json!({})), &["has the alarm CORRUPT, of 7", "./etcd-recover.yml", FORCE]);
+        guarded(&cluster, 0, &json!({ "force": true })).unwrap();
     }
 }
 
@@ -319,4 +343,130 @@ fn after_a_restart_the_old_process_does_not_count() {
         Unit { invocation_id: run.into(), ..unit(cluster.member(0)) }
     });
     assert!(id.is_ok() && asked.get() >= 6, "{id:?} after {} questions", asked.get());
+}
+
+/// What is left of a cluster goes on as one member, with all keys, and with the same ids; and so it does without the flag.
+#[test]
+fn a_survivor_goes_on_alone() {
+    let mut asked = 0;
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::auth("Secret.1"));
+        cluster.etcdctl(&["put", "kept", "value"]);
+        let survivor = cluster.member(0);
+        let runtime = tempfile::tempdir().unwrap();
+        let alone = json!({
+            "state": "alone", "binary": version.executable("etcd"), "config_file": survivor.config_file(), "runtime_dir": runtime.path().join("etcd"),
+            "login_user": "root", "login_password": "Secret.1",
+        });
+        // Not while it runs.
+        let failure = run(&cluster, 0, &alone, false).unwrap_err();
+        assert!(failure.msg.contains("stop it first"), "{failure}");
+        let before = etcd_ops::datadir::observe(&survivor.data_dir(), None);
+        let marked = || datadir::is_marked_alone(&survivor.data_dir());
+        assert!(!marked());
+        // Told to end while it can hand over.
+        survivor.stop();
+        cluster.members().iter().for_each(Member::kill);
+        assert!(run(&cluster, 0, &alone, true).unwrap().changed);
+        assert!(!marked());
+        // What fails after the start leaves data that nobody may take for a member's among others.
+        let with = |option: &str, value: &str| {
+            let mut options = alone.clone();
+            options[option] = value.into();
+            run(&cluster, 0, &options, false)
+        };
+        let failure = with("binary", "false").unwrap_err();
+        assert!(failure.msg.contains("do not start it beside the others"), "{failure}");
+        assert!(marked());
+        // Not every version asks who wants to know its members.
+        if let Err(failure) = with("login_password", "Wrong.1") {
+            assert_eq!(failure.kind, ErrorKind::Auth, "{version:?} {failure}");
+            assert!(failure.msg.contains("do not start it beside the others"), "{version:?} {failure}");
+            asked += 1;
+        }
+        assert!(marked());
+        assert!(run(&cluster, 0, &alone, false).unwrap().changed);
+        // A run that is cut off here has not started it yet, and the others still have what they had.
+        assert!(marked());
+        // Nothing remembers the flag.
+        assert!(!runtime.path().join("etcd.alone").exists());
+        assert!(!std::fs::read_to_string(survivor.config_file()).unwrap().contains("force-new-cluster"));
+        survivor.start();
+        assert_eq!(etcd_ops::datadir::observe(&survivor.data_dir(), None), before);
+        let only = |arguments: &[&str]| {
+            let endpoint = survivor.client_url();
+            let arguments: Vec<&str> = arguments.iter().copied().chain(["--endpoints", &endpoint]).collect();
+            cluster.etcdctl(&arguments)
+        };
+        assert_eq!(only(&["member", "list"]).trim().lines().count(), 1, "{version:?}");
+        assert_eq!(only(&["get", "kept", "--print-value-only"]).trim(), "value");
+        // Once its unit serves, it is a member as any other one.
+        let serves =
+            json!({ "endpoints": [survivor.client_url()], "login_user": "root", "login_password": "Secret.1" });
+        assert_eq!(run(&cluster, 0, &serves, true).unwrap().values["actions"], json!(["unmark"]));
+        assert!(marked());
+        let outcome = run(&cluster, 0, &serves, false).unwrap();
+        assert_eq!((outcome.changed, &outcome.values["actions"]), (true, &json!(["unmark"])));
+        assert!(!marked() && !run(&cluster, 0, &serves, false).unwrap().changed);
+        // It can be done again, as after a run that was cut off.
+        survivor.stop();
+        assert!(run(&cluster, 0, &alone, false).unwrap().changed);
+    }
+    assert!(asked > 0);
+}
+
+/// Whatever was acknowledged is there afterwards, and so are later writes; or nothing is touched and the way is told.
+#[test]
+fn a_survivor_that_was_killed_loses_nothing() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        let survivor = cluster.member(cluster.follower());
+        let index = cluster.members().iter().position(|member| member.name() == survivor.name()).unwrap();
+        for number in 0..20 {
+            cluster.etcdctl(&["put", &format!("/kept/{number}"), "value"]);
+        }
+        let db = survivor.data_dir().join("member/snap/db");
+        let end = || datadir::log_end(&survivor.data_dir(), None).unwrap();
+        let killed_after = |number: usize| {
+            if survivor.pid().is_none() {
+                cluster.members().iter().for_each(Member::spawn);
+                cluster.wait_healthy();
+            }
+            cluster.etcdctl(&["put", "last", &number.to_string()]);
+            wait_for("the database to be written", || datadir::applied(&db) >= Some(end().index));
+            cluster.members().iter().for_each(Member::kill);
+            end()
+        };
+        // Now and then something else has the commit written down as well.
+        let before = (0..20).map(killed_after).find(|end| end.commit < end.applied).unwrap();
+        let runtime = tempfile::tempdir().unwrap();
+        let alone = json!({
+            "state": "alone", "binary": version.executable("etcd"), "config_file": survivor.config_file(),
+            "runtime_dir": runtime.path().join("etcd"), "host": "10.0.0.1",
+        });
+        // What has yet to be stopped cannot be judged.
+        let stopping = json!({ "predicted": [{ "actions": ["stop"] }] });
+        let mut foretold = alone.clone();
+        foretold.as_object_mut().unwrap().extend(stopping.as_object().unwrap().clone());
+        assert!(run(&cluster, index, &foretold, true).unwrap().changed, "{version:?}");
+        if version == Version::V3_4 {
+            for check_mode in [true, false] {
+                let failure = run(&cluster, index, &alone, check_mode).unwrap_err();
+                let way = format!("-e etcd_snapshot=10.0.0.1:{} -e etcd_force=unhashed", db.display());
+                assert!(failure.msg.contains("etcd 3.4.23 would drop") && failure.msg.contains(&way), "{failure}");
+            }
+            assert_eq!(end(), before);
+            continue;
+        }
+        assert!(run(&cluster, index, &alone, false).unwrap().changed, "{version:?}");
+        survivor.start();
+        let endpoint = survivor.client_url();
+        for number in 0..20 {
+            cluster.etcdctl(&["put", &format!("/new/{number}"), "value", "--endpoints", &endpoint]);
+        }
+        for keys in ["/kept/", "/new/"] {
+            let found = cluster.etcdctl(&["get", keys, "--prefix", "--keys-only", "--endpoints", &endpoint]);
+            assert_eq!(found.lines().filter(|line| !line.is_empty()).count(), 20, "{version:?} {found}");
+        }
+    }
 }

@@ -12,6 +12,9 @@ pub(crate) struct Written {
     files: Vec<File>,
     #[serde(default)]
     needed: Vec<String>,
+    /// Of an `etcd_service` result.
+    #[serde(default)]
+    actions: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,6 +30,11 @@ struct File {
 }
 
 impl Written {
+    /// Whether it would have stopped the unit.
+    pub(crate) fn stops(&self) -> bool {
+        self.actions.iter().any(|action| action == "stop")
+    }
+
     /// What of it would be pending, in the words of [`etcd_ops::running::pending`].
     pub(crate) fn pending(&self, unit: &Unit) -> Vec<String> {
         let mut pending = self.config.restart_keys.clone();

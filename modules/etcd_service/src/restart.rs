@@ -3,9 +3,18 @@
 use crate::{Params, own_id};
 use ansible_protocol::{ErrorKind, Failure};
 use etcd_ops::connection::Session;
-use etcd_ops::systemd::systemctl;
+use etcd_ops::systemd::{self, Unit, systemctl};
 use etcd_ops::view::{self, ClusterView};
 use etcd_ops::{guard, hex, leader};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For how long a member may end while another one is down. It takes a fraction of a second where nothing is wrong.
+const ENDING: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(50);
 
 /// A restart that the guard let pass, or that is forced.
 pub(crate) struct Guarded {
@@ -54,17 +63,37 @@ pub(crate) async fn guard(params: &Params, session: &Session) -> Result<Guarded,
 /// Moves leadership away, restarts, and leaves the waiting to the caller.
 ///
 /// What is forced goes on while it leads, with a warning, but is not spared to hand over: a leader that is told to end
-/// chooses the member it has been connected to for longest, also where that one has just died, waits for it, and may then
-/// hang until systemd kills it (seen with 3.5.16).
-pub(crate) async fn restart(name: &str, session: &Session, guarded: Guarded) -> Result<Option<String>, Failure> {
+/// chooses the member it has been connected to for longest, also where that one has just died, and waits for it.
+pub(crate) async fn restart(unit: &Unit, session: &Session, guarded: Guarded) -> Result<Option<String>, Failure> {
     let patience = if guarded.forced { session.soon() } else { session.deadline() };
     let warning = match hand_over(&session.with_deadline(patience), &guarded).await {
         Ok(()) => None,
-        Err(failure) if guarded.forced => Some(format!("{name} was restarted while it led: {}", failure.msg)),
+        Err(failure) if guarded.forced => Some(format!("{} was restarted while it led: {}", unit.name, failure.msg)),
         Err(failure) => return Err(failure),
     };
-    systemctl(&["restart", "--no-block", name])?;
+    systemctl(&["restart", "--no-block", &unit.name])?;
+    if guarded.forced {
+        see_it_end(unit).await?;
+    }
     Ok(warning)
+}
+
+/// A member whose peer has just died may hang when it is told to end, be it leader or not, until systemd kills it (seen with
+/// 3.5.16); and there is no quorum meanwhile. What it has acknowledged is on the disk.
+async fn see_it_end(unit: &Unit) -> Result<(), Failure> {
+    let until = Instant::now() + ENDING;
+    let mut poll = tokio::time::interval(POLL);
+    while unit.main_pid != 0 && systemd::show(&unit.name)?.main_pid == unit.main_pid {
+        if Instant::now() >= until {
+            let pid = Pid::from_raw(i32::try_from(unit.main_pid).unwrap_or(i32::MAX));
+            return match kill(pid, Signal::SIGKILL) {
+                Ok(()) | Err(Errno::ESRCH) => Ok(()),
+                Err(errno) => Err(Failure::io(format!("end {} (process {pid})", unit.name), errno)),
+            };
+        }
+        poll.tick().await;
+    }
+    Ok(())
 }
 
 /// Moves leadership to another voter when this member leads.

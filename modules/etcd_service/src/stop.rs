@@ -126,7 +126,8 @@ mod tests {
         fn stop_as_seen(&mut self, unit: Unit, check_mode: bool, kill: bool) -> Result<Vec<Step>, Failure> {
             let params: Params = serde_json::from_value(json!({
                 "endpoints": ["https://192.0.2.1:2379"], "ca_cert": "/nonexistent", "timeout": 3600, "dial_timeout": 3600,
-                "name": "etcd", "host": "db-1", "state": "stopped", "restart_when": "needed", "enabled": false, "data_dir": "/nonexistent",
+                "name": "etcd", "binary": "etcd", "host": "db-1", "state": "stopped", "restart_when": "needed", "enabled": false,
+                "data_dir": "/nonexistent",
                 "config_file": "/nonexistent", "ca_file": "/nonexistent", "runtime_dir": "/nonexistent", "force": true, "kill": kill,
                 "predicted": [],
             }))

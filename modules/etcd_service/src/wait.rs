@@ -89,13 +89,19 @@ fn too_late(params: &Params, state: &str, trouble: Failure) -> Failure {
     let Params { name, .. } = params;
     let cause = format!("{}{}", trouble.msg, etcd_said(params));
     let msg = format!("{name} is {state} but the member does not serve in time: {cause}");
-    Failure::new(if trouble.kind == ErrorKind::Unreachable { ErrorKind::Timeout } else { trouble.kind }, msg)
+    let kind = if trouble.kind == ErrorKind::Unreachable { ErrorKind::Timeout } else { trouble.kind };
+    Failure::new(kind, msg).with("damaged", is_damaged(params))
 }
 
 fn failed(params: &Params, state: &str) -> Failure {
     let Params { name, .. } = params;
     let msg = format!("{name} does not stay up (systemd: {state}){}; see journalctl -u {name}", etcd_said(params));
-    Failure::new(ErrorKind::Io, msg)
+    Failure::new(ErrorKind::Io, msg).with("damaged", is_damaged(params))
+}
+
+/// Whether the unit's log says that the member's data is not what it was.
+fn is_damaged(params: &Params) -> bool {
+    startup::is_damaged(&systemd::journal(&params.name, 200))
 }
 
 /// Why, as far as the unit's log tells: the known reason, or else the last error in etcd's own words.
@@ -107,12 +113,13 @@ fn said(lines: &[String], host: &str) -> String {
     if let Some(reason) = startup::explain(lines, host) {
         return format!("; {reason}");
     }
-    let grave = |line: &&String| {
-        ["\"level\":\"fatal\"", "\"level\":\"panic\"", "\"level\":\"error\"", "panic:", "Failed", "error verifying"]
-            .iter()
-            .any(|mark| line.contains(mark))
+    let last = |marks: &'static [&'static str]| {
+        lines.iter().rev().find(move |line| marks.iter().any(|mark| line.contains(mark)))
     };
-    let Some(line) = lines.iter().rev().find(grave).or_else(|| lines.last()) else { return String::new() };
+    // etcd's last words say more than what systemd says of them.
+    let fatal = last(&["\"level\":\"fatal\"", "\"level\":\"panic\"", "panic:"]);
+    let grave = || last(&["\"level\":\"error\"", "Failed", "error verifying"]);
+    let Some(line) = fatal.or_else(grave).or_else(|| lines.last()) else { return String::new() };
     let said = serde_json::from_str::<serde_json::Value>(line).ok().map(|entry| {
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         format!("{}: {}", text("msg"), text("error"))

@@ -267,3 +267,31 @@ fn an_id_that_is_none_is_refused() {
     let wanted = "member_id must be an id in hexadecimal, as 8e9e05c52164694d, got \"etcd-1\"";
     assert_eq!(failure.msg, wanted);
 }
+
+/// A restore that was cut off from whoever started it would replace the data yet, also where it is what it is to be.
+#[test]
+fn data_that_a_restore_is_about_to_replace_is_not_taken_for_what_it_is() {
+    let cluster = Cluster::start(Version::V3_6, 1, Options::default());
+    let member = cluster.member(0);
+    let (member_id, _) = ids(&cluster);
+    member.stop();
+    let changes = json!({ "state": "back", "member_id": member_id, "aside_time": "20260102T030405Z" });
+    let (back, gone) = (options(member, &changes), options(member, &json!({ "state": "aside" })));
+    assert!(!run(&back).unwrap().changed);
+    let place = member.data_dir().with_file_name(".data.quorum-restore-1-0");
+    fs::create_dir(&place).unwrap();
+    // Left behind by one that has ended.
+    assert!(!run(&back).unwrap().changed);
+    let lock = fs::File::open(&place).unwrap();
+    lock.lock().unwrap();
+    let who = format!("(process {})", std::process::id());
+    for given in [&back, &gone] {
+        refused(given, &["a restore into it is still at work in ", &who, "and run it again"]);
+        let mut checked = given.clone();
+        checked["_ansible_check_mode"] = json!(true);
+        let warning = run(&checked).unwrap().warnings.join("");
+        assert!(warning.contains("is still at work") && warning.ends_with("a real run would be refused"), "{warning}");
+    }
+    drop(lock);
+    assert!(!run(&back).unwrap().changed);
+}

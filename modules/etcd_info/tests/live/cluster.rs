@@ -1,6 +1,8 @@
 use super::{healthy, member, observe};
+use etcd_ops::datadir;
 use etcd_testbed::{Cluster, Options, Pki, Version, wait_for};
 use serde_json::{Value, json};
+use std::process::Command;
 
 const ALL: [&str; 3] = ["etcd-1", "etcd-2", "etcd-3"];
 
@@ -26,15 +28,38 @@ fn three_members_serve_and_hold_the_same() {
         assert_eq!(live["local_member"], *member(&facts, "etcd-2"));
         assert_eq!(live["local_member"]["id"], facts["data"]["member_id"]);
         assert_eq!(live["id"], facts["data"]["cluster_id"]);
-        assert_eq!(facts["data"]["had_leader"], true);
+        assert_eq!((&facts["data"]["had_leader"], &facts["data"]["alone"]), (&json!(true), &json!(false)));
 
         assert_eq!(live["hashes"]["revision"], 2, "one key was written");
         let hashes: Vec<&Value> = live["hashes"]["members"].as_object().unwrap().values().collect();
         assert_eq!(hashes.len(), 3);
         assert!(hashes.iter().all(|hash| hash.is_u64() && *hash == hashes[0]), "{hashes:?}");
+        let ids = ALL.map(|name| member(&facts, name)["id"].as_str().unwrap());
+        assert!(ids.iter().all(|id| live["hashes"]["revisions"][id] == 2), "{live:#}");
         cluster.etcdctl(&["put", "key", "other"]);
         let later = observe(&cluster, 1, &json!({ "hash": true }));
         assert_ne!(later["cluster"]["hashes"]["members"], live["hashes"]["members"], "it hashes no keys");
+        assert_eq!(later["cluster"]["hashes"]["revisions"][ids[0]], 3);
+        etcd_ops::datadir::mark_alone(&cluster.member(1).data_dir()).unwrap();
+        assert_eq!(observe(&cluster, 1, &json!({}))["data"]["alone"], true);
+    }
+}
+
+#[test]
+fn what_a_cluster_holds_is_told_as_of_a_revision() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 1, Options::auth("secret"));
+        cluster.etcdctl(&["put", "one", "1"]);
+        let login = json!({ "login_user": "root", "login_password": "secret", "contents_at": 2 });
+        cluster.etcdctl(&["put", "two", "2"]);
+        let facts = observe(&cluster, 0, &login);
+        let contents = json!({ "revision": 2, "keys": 1, "users": ["root"], "roles": ["root"] });
+        assert_eq!(facts["cluster"]["contents"], contents, "{facts:#}");
+        // Whoever asks a day later may ask for what is gone, and learns all the rest.
+        cluster.etcdctl(&["compact", "3"]);
+        let facts = observe(&cluster, 0, &login);
+        let contents = json!({ "revision": 2, "keys": null, "users": ["root"], "roles": ["root"] });
+        assert_eq!(facts["cluster"]["contents"], contents, "{facts:#}");
     }
 }
 
@@ -175,4 +200,49 @@ fn a_member_with_an_alarm_does_not_count_as_serving() {
     let value = "x".repeat(100_000);
     wait_for("the database to be full", || cluster.etcdctl_as(None, &["put", "key", &value]).is_err());
     assert!(!serving());
+}
+
+/// One that lost its newest revisions is equal to the others at its own.
+#[test]
+fn a_member_that_is_behind_is_told_by_its_revision() {
+    for version in Version::ALL {
+        let cluster = Cluster::start(version, 3, Options::tls());
+        cluster.etcdctl(&["put", "key", "value"]);
+        let (leader, behind) = (cluster.leader(), cluster.follower());
+        cluster.member(behind).stop();
+        let old = cluster.directory().join("old");
+        let copy = |from: &std::path::Path, to: &std::path::Path| {
+            assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+        };
+        copy(&cluster.member(behind).data_dir().join("member/snap/db"), &old);
+        cluster.member(behind).start();
+        cluster.etcdctl(&["put", "key", "other"]);
+        wait_for("the write", || cluster.member(behind).metric("etcd_debugging_mvcc_current_revision") == Some(3.0));
+        cluster.member(behind).stop();
+        // A database that says it has applied what it has not.
+        let db = cluster.member(behind).data_dir().join("member/snap/db");
+        let applied = datadir::applied(&db).unwrap();
+        copy(&old, &db);
+        let before = datadir::applied(&db).unwrap();
+        let mut bytes = std::fs::read(&db).unwrap();
+        let (name, was) = (b"consistent_index", before.to_be_bytes());
+        let needle: Vec<u8> = name.iter().chain(&was).copied().collect();
+        let places: Vec<usize> =
+            (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(&needle)).collect();
+        assert!(!places.is_empty(), "{version:?}");
+        for at in places {
+            bytes[at + name.len()..at + needle.len()].copy_from_slice(&applied.to_be_bytes());
+        }
+        std::fs::write(&db, bytes).unwrap();
+        cluster.member(behind).start();
+        let facts = observe(&cluster, leader, &json!({ "hash": true }));
+        let hashes = &facts["cluster"]["hashes"];
+        let of = |index: usize| member(&facts, cluster.member(index).name())["id"].as_str().unwrap().to_owned();
+        assert_eq!(hashes["members"][of(leader)], hashes["members"][of(behind)], "{version:?}");
+        assert_eq!(
+            (&hashes["revisions"][of(leader)], &hashes["revisions"][of(behind)]),
+            (&json!(3), &json!(2)),
+            "{version:?}"
+        );
+    }
 }
