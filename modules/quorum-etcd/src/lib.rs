@@ -10,6 +10,7 @@ pub const MODULES: &[Entry] = &[
     Entry::of::<etcd_data::EtcdData>(),
     Entry::of::<etcd_info::EtcdInfo>(),
     Entry::of::<etcd_inventory::EtcdInventory>(),
+    Entry::of::<etcd_maintenance::EtcdMaintenance>(),
     Entry::of::<etcd_member::EtcdMember>(),
     Entry::of::<etcd_service::EtcdService>(),
     Entry::of::<etcd_snapshot::EtcdSnapshot>(),
