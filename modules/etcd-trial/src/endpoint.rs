@@ -114,7 +114,7 @@ impl Endpoint {
     }
 }
 
-async fn connect(url: String, access: Access) -> Result<Client> {
+pub(crate) async fn connect(url: String, access: Access) -> Result<Client> {
     let mut transport = Transport::from_shared(url)?;
     if let Some(authority) = &access.authority {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority));

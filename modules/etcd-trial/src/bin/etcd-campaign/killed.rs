@@ -1,4 +1,4 @@
-use crate::bed::{Campaign, Play};
+use crate::bed::{Campaign, Moment, Play};
 use crate::say;
 use crate::writer::Writer;
 use anyhow::{Context, Result, ensure};
@@ -28,8 +28,8 @@ impl Campaign {
         for point in 0..points {
             self.fresh_hosts(HOSTS)?;
             let moment = chance.moment(whole, point, points);
-            let running = self.killed_play(&play(&[]), moment)?;
-            let at = self.last_task();
+            let running = self.killed_play(&play(&[]), Moment::After(moment), None)?.kills.controller > 0;
+            let at = self.last_task()?;
             self.converge(&[]).with_context(|| format!("create, killed after {} ms at {at}", moment.as_millis()))?;
             say(&format!("create {:>3}/{points}  {}", point + 1, told(running, moment, &at)));
         }
@@ -49,8 +49,8 @@ impl Campaign {
             let moment = chance.moment(whole, point, points);
             let setting = format!("etcd_heartbeat_interval={}", 101 + point);
             let words = ["-e", setting.as_str()];
-            let running = self.killed_play(&play(&words), moment)?;
-            let at = self.last_task();
+            let running = self.killed_play(&play(&words), Moment::After(moment), None)?.kills.controller > 0;
+            let at = self.last_task()?;
             let told = told(running, moment, &at);
             let after = self.converge(&words).with_context(|| format!("restart, {told}"))?;
             ensure!(after == before, "restart, {told}: {after:?} instead of {before:?}");

@@ -1,4 +1,4 @@
-use crate::bed::{Campaign, Play, Played};
+use crate::bed::{Campaign, Moment, Play, Played};
 use crate::writer::Writer;
 use crate::{evidence, say, view};
 use anyhow::{Context, Result, ensure};
@@ -24,10 +24,11 @@ pub(crate) fn run(campaign: &Campaign, from: &Hosts, sequences: u32, seed: u64) 
         let told = trial.sequence(&steps).map_err(|failure| {
             let all: Vec<String> = steps.iter().map(Step::to_string).collect();
             failure.context(format!(
-                "{}\nsequence {}, seed {seed}, from {start}: {}\nagain: testbed/campaign members --points 1 --seed {seed} --from {start}",
+                "{}\nsequence {}, seed {seed}, from {start}: {}\n{} --from {start}",
                 evidence::of(campaign, &trial.names(|_| true)),
                 number + 1,
-                all.join("; ")
+                all.join("; "),
+                campaign.again("members", 1, seed)
             ))
         })?;
         let seconds = begun.elapsed().as_secs();
@@ -110,7 +111,7 @@ impl<'a> Trial<'a> {
                     self.write_inventory(run)?;
                     let (limits, words) = self.words(run);
                     let words: Vec<&str> = words.iter().chain(&limits).map(String::as_str).collect();
-                    self.campaign.killed_play(&self.of(run, &words), *after)?;
+                    self.campaign.killed_play(&self.of(run, &words), Moment::After(*after), None)?;
                 }
                 self.run(run)?
             }

@@ -16,6 +16,7 @@ pub(crate) struct Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        // Where it has been stopped it has ended already; and an error has nobody to go to from here.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
