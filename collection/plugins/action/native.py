@@ -138,12 +138,16 @@ class ActionModule(ActionBase):
         """Runs COMMON and what follows it on the target."""
         digests = [f"{arch}={self.digest(arch)}" for arch in self.executables]
         line = shlex.join(["/bin/sh", "-c", (COMMON + end).strip().replace("\n", " "), "quorum.etcd", self.module, self.cache_dir, *digests])
+        return self.pipe(f"{self._compute_environment_string()} {line}".strip(), stdin)
+
+    def pipe(self, line, stdin):
+        """Runs a command on the target, with that on its standard input."""
         # The local connection puts a terminal on standard input to ask for a password, except when pipelining.
         before = self._connection.get_option("pipelining") if self._connection.transport == "local" else True
         try:
             if not before:
                 self._connection.set_option("pipelining", True)
-            return self._low_level_execute_command(f"{self._compute_environment_string()} {line}".strip(), in_data=stdin)
+            return self._low_level_execute_command(line, in_data=stdin)
         finally:
             if not before:
                 self._connection.set_option("pipelining", before)

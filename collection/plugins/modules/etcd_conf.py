@@ -21,7 +21,7 @@ description:
   - >-
     Each file is either the old or the new one, whatever happens meanwhile; the new ones are put in place
     together once all of them are safely on disk.
-  - "It restarts nothing, and says what a restart would pick up."
+  - "It restarts no member, and says what a restart would pick up."
 options:
   directories:
     description:
@@ -128,8 +128,13 @@ options:
           - absent
       content:
         description:
-          - "What it holds. Required unless O(files[].state=absent)."
+          - "What it holds. Required unless O(files[].executable) or O(files[].state=absent)."
         type: str
+      executable:
+        description:
+          - "It holds the executable that all modules of the collection are, instead of O(files[].content)."
+        type: bool
+        default: false
       owner:
         description:
           - "The user it belongs to, by name or number."
@@ -150,6 +155,15 @@ options:
           - "Keep the content out of differences, and do not make backups of it."
         type: bool
         default: false
+  units:
+    description:
+      - >-
+        Timers among O(files), to be enabled and to wait for their time. One whose file changes is restarted;
+        one whose file is to be absent is disabled and stopped before. For the member's own unit there is
+        M(quorum.etcd.etcd_service).
+    type: list
+    elements: str
+    default: []
   version:
     description:
       - >-
@@ -319,6 +333,11 @@ directories:
       description: "Whether it was made or removed, or its owner or permissions changed."
       type: bool
       returned: success
+actions:
+  description: "What was done to O(units), such as V(enable etcd-backup.timer)."
+  type: list
+  returned: "O(units) is given"
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -397,6 +416,10 @@ def main():
                     "content": {
                         "type": "str",
                     },
+                    "executable": {
+                        "type": "bool",
+                        "default": False,
+                    },
                     "owner": {
                         "type": "str",
                         "default": "root",
@@ -414,6 +437,11 @@ def main():
                         "default": False,
                     },
                 },
+            },
+            "units": {
+                "type": "list",
+                "elements": "str",
+                "default": [],
             },
             "version": {
                 "type": "str",

@@ -35,6 +35,10 @@ options:
         V(absent): deleted, and the directory with it. One that is a mount point or a symbolic link, or that
         holds something else, stays.
       - >-
+        V(back): what was moved aside at O(aside_time) as the data of O(member_id), or of an C(unknown)
+        member, comes back, and what is there now is moved aside. Nothing is done where it never went or is
+        back.
+      - >-
         V(aside): renamed to C(DATA_DIR.MEMBER_ID.TIME). Where the directory has to stay, C(member) is renamed
         inside of it to C(member.MEMBER_ID.TIME). Likewise the log in O(wal_dir).
     type: str
@@ -42,6 +46,7 @@ options:
     choices:
       - absent
       - aside
+      - back
   member_id:
     description:
       - "Whose data it must be, in hexadecimal. Data of another member is refused and left alone."
@@ -49,6 +54,10 @@ options:
   cluster_id:
     description:
       - "Of which cluster it must be, in hexadecimal. Data of another cluster is refused and left alone."
+    type: str
+  aside_time:
+    description:
+      - "With O(state=back), the time in the name of the data, as V(20260102T030405Z)."
     type: str
   unit:
     description:
@@ -106,7 +115,9 @@ data:
   returned: success
   contains:
     state:
-      description: "V(absent): there was none. V(removed): it is deleted. V(aside): it is kept elsewhere."
+      description: >-
+        V(absent): there was none. V(removed): it is deleted. V(aside): it is kept elsewhere. V(back): it is
+        back, or was never away.
       type: str
       returned: success
     member_id:
@@ -143,12 +154,15 @@ def main():
             "state": {
                 "type": "str",
                 "required": True,
-                "choices": ["absent", "aside"],
+                "choices": ["absent", "aside", "back"],
             },
             "member_id": {
                 "type": "str",
             },
             "cluster_id": {
+                "type": "str",
+            },
+            "aside_time": {
                 "type": "str",
             },
             "unit": {
@@ -165,6 +179,9 @@ def main():
                 "default": [],
             },
         },
+        required_if=[
+            ["state", "back", ["aside_time"]],
+        ],
         supports_check_mode=True,
     )
     module.fail_json(

@@ -52,6 +52,24 @@ options:
       - "Compare the members' data: each one's hash of all keys at a common revision."
     type: bool
     default: false
+  contents_at:
+    description:
+      - >-
+        Tell what the cluster holds, as of this revision: how many keys, and which users and roles there are
+        now. Needs O(cluster) and, where the cluster asks for a login, one as root.
+    type: int
+  restore_file:
+    description:
+      - "What role P(quorum.etcd.etcd_restore#role) notes on the host of a restore."
+    type: path
+    default: "/var/lib/etcd-restore/restore.json"
+  log:
+    description:
+      - >-
+        Tell how far the log of the data directory goes, by which the data of members that do not run can be
+        compared. Reads a file of up to 64 MB.
+    type: bool
+    default: false
   usage:
     description:
       - >-
@@ -110,7 +128,13 @@ etcd:
     data:
       description: >-
         The data directory: C(state) is V(absent), V(member) or V(unreadable); a member's also has
-        C(member_id), C(cluster_id) and C(had_leader).
+        C(member_id), C(cluster_id) and C(had_leader), and with O(log) also C(log), the C(term) and C(index)
+        of its last entry, the index C(commit) up to which it says that all members have agreed, and the one
+        C(applied) up to which the database has it; null where that cannot be read. C(alone) is whether it may
+        have become the data of a lone member: M(quorum.etcd.etcd_service) was to make it go on alone, and it
+        has not served since. With V(absent), C(left_wal) is whether O(wal_dir) holds a log all the same.
+        C(unmounted) is where F(/etc/fstab) or a mount unit wants a file system, at the directories or above
+        them, and none is mounted; null otherwise.
       type: dict
       returned: success
     pending:
@@ -124,18 +148,27 @@ etcd:
         and no alarm.
       type: bool
       returned: success
+    restore:
+      description: >-
+        What a restore has noted on the host, with C(error) instead where that cannot be read; null when there
+        is nothing.
+      type: dict
+      returned: success
     certificate:
       description: "The member's certificate: validity, names, issuer; null when there is none."
       type: dict
       returned: success
     cluster:
       description: >-
-        The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason, version
-        and sizes in bytes, C(local_member), and C(hashes) and C(usage) if asked for; null when it cannot be
-        reached, or was not to be looked at. C(usage) holds C(leases) (C(count), and a C(sample) of up to five
-        with C(id) and the seconds C(ttl) that each lasts), C(clients) such as V(Patroni cluster pg-main in
-        /service), the number of all C(keys), and C(complete), which is false when not all of them could be
-        looked at; it is null while there is no leader.
+        The live cluster: C(id), C(leader), C(auth) (V(on) or V(off)), C(members) with health, reason,
+        version, sizes in bytes and whether the alarm C(CORRUPT) names it (C(corrupt)), C(alarms) with C(kind)
+        and C(member_id), C(local_member), and C(hashes) (each member's at the common C(revision) in
+        C(members), its newest revision in C(revisions)), C(usage) and C(contents) (C(revision), C(keys),
+        which is null where that revision has been compacted, C(users), C(roles)) if asked for; null when it
+        cannot be reached, or was not to be looked at. C(usage) holds C(leases) (C(count), and a C(sample) of
+        up to five with C(id) and the seconds C(ttl) that each lasts), C(clients) such as V(Patroni cluster
+        pg-main in /service), the number of all C(keys), the newest C(revision), and C(complete), which is
+        false when not all of them could be looked at; it is null while there is no leader.
       type: dict
       returned: success
     cluster_error:
@@ -177,6 +210,17 @@ def main():
                 "default": True,
             },
             "hash": {
+                "type": "bool",
+                "default": False,
+            },
+            "contents_at": {
+                "type": "int",
+            },
+            "restore_file": {
+                "type": "path",
+                "default": "/var/lib/etcd-restore/restore.json",
+            },
+            "log": {
                 "type": "bool",
                 "default": False,
             },

@@ -100,6 +100,35 @@ options:
         What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any
         more, and the RV(steps) of the run, or C(all) that belongs to it. With O(observed).
     type: dict
+  restore:
+    description:
+      - >-
+        What is to be restored: the C(hosts) of the run, the C(time), the C(snapshot) as
+        M(quorum.etcd.etcd_snapshot) has verified it, or why it is C(unverified), and by how much to C(bump)
+        revisions; or C(rollback), to put back what the last restore moved aside. With O(observed).
+    type: dict
+  restored:
+    description:
+      - >-
+        What was restored, RV(restore) as an earlier call returned it: whether the cluster is what it is to
+        be. With O(observed). Or with O(foretold), what is to be restored.
+    type: dict
+  foretold:
+    description:
+      - >-
+        What M(quorum.etcd.etcd_snapshot) has foretold on each host of O(restored): refused unless all members
+        begin with the same revision.
+    type: dict
+  recovery:
+    description:
+      - >-
+        What is asked of a recovery, with O(observed): C(from), the host whose data a cluster without quorum
+        goes on with, or C(snapshot), the file to go back to; C(tried), what M(quorum.etcd.etcd_service) said
+        of members that do not start; C(failed), what M(quorum.etcd.etcd_info) said where it failed;
+        C(hashes), each cluster's members' hashes; C(hosts), those of the run, which have to be all of each
+        cluster; C(again), whether the run has changed something already; C(last), whether this is the last
+        time it looks, so that what is still to be done is RV(recovery) C(left).
+    type: dict
   restarts:
     description:
       - "What M(quorum.etcd.etcd_service) returned on each host."
@@ -190,6 +219,19 @@ speakers:
     be started has none.
   type: dict
   returned: "O(observed) is given"
+restore:
+  description: >-
+    What is to be done: C(moves), C(rollback), the C(token), C(cluster_id) and C(initial_cluster) of the
+    restored cluster, the C(time) in names of what is moved aside, the C(notes) for each host, the C(revision)
+    that it begins with and the C(bump) that leads to it, the C(snapshot), hosts that stay C(empty), the
+    C(asides) of what was there before, and in words a C(prompt), how it is C(otherwise), and what comes
+    C(next) after a failure.
+  type: dict
+  returned: "O(restore) or O(foretold) is given"
+proof:
+  description: "What is proved: a C(message), and C(password), whether the root password is the inventory's."
+  type: dict
+  returned: "O(restored) is given"
 removal:
   description: >-
     With O(removes): C(ends), the clusters of which nothing is to be left, and C(ask), hosts outside of the
@@ -197,6 +239,13 @@ removal:
     in which order, and C(snapshots), where clusters that end are saved first.
   type: dict
   returned: "O(removes) or O(removal) is given"
+recovery:
+  description: >-
+    In words, what was C(found), what the run C(intends), and what is C(left) to others; whether it C(acts);
+    C(compare), who is to be asked for hashes; and the hosts to C(start), C(stop), move C(aside), go on
+    C(alone) and C(join), who is C(leaving), and where to C(disarm) alarms and make C(space).
+  type: dict
+  returned: "O(recovery) is given"
 waves:
   description: "The wave in which each host restarts, counted from 0."
   type: dict
@@ -265,6 +314,18 @@ def main():
                 "default": False,
             },
             "removal": {
+                "type": "dict",
+            },
+            "restore": {
+                "type": "dict",
+            },
+            "restored": {
+                "type": "dict",
+            },
+            "foretold": {
+                "type": "dict",
+            },
+            "recovery": {
                 "type": "dict",
             },
             "restarts": {

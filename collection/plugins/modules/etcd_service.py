@@ -15,11 +15,18 @@ description:
   - >-
     Starts, restarts or stops a member. Started means that the member serves: it follows a leader and reads
     through it.
-  - "A restart is refused while another voter is down, and leadership is moved away before it."
+  - >-
+    A restart is refused while another voter is down or the cluster has the alarm C(CORRUPT), and leadership
+    is moved away before it.
 options:
   name:
     description:
       - "The unit."
+    type: str
+    default: etcd
+  binary:
+    description:
+      - "The etcd executable, with V(alone); a name is looked up in E(PATH)."
     type: str
     default: etcd
   host:
@@ -29,17 +36,28 @@ options:
     default: HOST
   state:
     description:
-      - "V(started): running and serving; what a restart would pick up is only reported."
+      - >-
+        V(started): running and serving; what a restart would pick up is only reported. Where the data was to
+        go on alone, it is not marked so any more.
       - "V(restarted): restarted when O(restart_when) says so, otherwise as V(started)."
       - >-
         V(stopped): stopped, with the same guard as a restart. With O(force) nobody is asked, the unit may be
         missing, and one that has failed is reset: for a member that is not in its cluster any more.
+      - >-
+        V(alone): the data is kept, and all other members of its cluster are forgotten. The unit must be
+        stopped, and stays so. etcd is run once with C(force-new-cluster), on a copy of its configuration that
+        is gone afterwards, where nobody else reaches it, until it has acknowledged a write. Before that, the
+        data is marked with the file F(member/alone) in it, which is there until the unit serves: what has it
+        must not be started beside the others. For a cluster that has lost its quorum for good, and only once
+        no other member can run any more. Refused while a restore is under way, and where etcd would lose what
+        the database has applied: in data of a member that was killed, with etcd before 3.5.22 or 3.6.1.
     type: str
     default: started
     choices:
       - started
       - restarted
       - stopped
+      - alone
   restart_when:
     description:
       - >-
@@ -59,7 +77,7 @@ options:
     description:
       - >-
         In check mode, the results of the M(quorum.etcd.etcd_conf) and M(quorum.etcd.etcd_cert) tasks before
-        this one.
+        this one, and of one of this module that would stop the unit.
     type: list
     elements: dict
     default: []
@@ -105,7 +123,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: "What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop), V(reset)."
+  description: >-
+    What was done to the unit: V(enable), V(disable), V(start), V(restart), V(stop), V(reset), V(alone),
+    V(unmark).
   type: list
   returned: success
   elements: str
@@ -138,6 +158,10 @@ def main():
                 "type": "str",
                 "default": "etcd",
             },
+            "binary": {
+                "type": "str",
+                "default": "etcd",
+            },
             "host": {
                 "type": "str",
                 "default": "HOST",
@@ -145,7 +169,7 @@ def main():
             "state": {
                 "type": "str",
                 "default": "started",
-                "choices": ["started", "restarted", "stopped"],
+                "choices": ["started", "restarted", "stopped", "alone"],
             },
             "restart_when": {
                 "type": "str",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_snapshot
-short_description: "Snapshots of an etcd cluster: saved, kept for a while, and verified"
+short_description: "Snapshots of an etcd cluster: saved, kept for a while, verified, and restored"
 version_added: "0.1.0"
 description:
   - >-
@@ -18,19 +18,29 @@ description:
   - >-
     Verifies a file: finds a single changed bit, a missing end, a file that is something else, and a copy of a
     member's database, which has no SHA-256.
+  - >-
+    Restores a member's data directory from a file, through the host's etcdutl. All is made and checked beside
+    the directory, which is the old one until then, and the new one at once.
 options:
   state:
     description:
       - "V(saved): a member's database is saved to a file, whole and checked, or not at all."
       - "V(verified): the file O(path) is checked, without a cluster."
+      - >-
+        V(restored): the file O(path) becomes the data directory of a member of a new cluster, without a
+        cluster. Data that is there is moved aside. Nothing is done when a run with the same member,
+        O(initial_cluster) and O(initial_cluster_token) has done it already.
     type: str
     default: saved
     choices:
       - saved
       - verified
+      - restored
   path:
     description:
-      - "The snapshot file. With O(state=saved) a snapshot of that name is replaced, and no other file is."
+      - >-
+        The snapshot file. With O(state=saved) a snapshot of that name is replaced, and no other file is. With
+        O(state=restored) it is on the host of the member, and the same one for all members.
     type: path
   dir:
     description:
@@ -68,10 +78,15 @@ options:
         saved.
       - "Only files with the same O(prefix) and O(cluster_name) count, and only they are deleted."
       - "With O(keep_days) as well, a file is kept when either wants it. With neither, all are kept."
+      - >-
+        Files whose names are ahead of the clock by more than a day count for nothing and stay: a clock was
+        wrong when they were named.
     type: int
   keep_days:
     description:
-      - "For how many days to keep snapshots in O(dir), by the time in their names."
+      - >-
+        For how many days to keep snapshots in O(dir), by the time in their names. Without O(keep), the last
+        three stay whatever their age.
     type: int
   mode:
     description:
@@ -81,8 +96,8 @@ options:
   without_hash:
     description:
       - >-
-        With O(state=verified), also accept a copy of a member's C(member/snap/db). It has no SHA-256, so only
-        its structure is checked, and changed values are not found.
+        With O(state=verified) and O(state=restored), also accept a copy of a member's C(member/snap/db). It
+        has no SHA-256, so only its structure is checked, and changed values are not found.
     type: bool
     default: false
   force:
@@ -90,6 +105,91 @@ options:
       - >-
         With O(from=first), save what that member has even if it does not serve or is not in sync, such as the
         last survivor of a cluster that lost its quorum.
+    type: bool
+    default: false
+  data_dir:
+    description:
+      - "The data directory to restore into. A mount point stays, and C(member) moves inside of it."
+    type: path
+  wal_dir:
+    description:
+      - "The directory of the write-ahead log, when it is not inside O(data_dir)."
+    type: path
+  name:
+    description:
+      - "The member's name, one of those in O(initial_cluster)."
+    type: str
+  initial_cluster:
+    description:
+      - "All members of the new cluster with their peer URLs, as C(initial-cluster) of etcd's configuration."
+    type: str
+  initial_cluster_token:
+    description:
+      - >-
+        Tells the new cluster from every other one, as C(initial-cluster-token) of etcd's configuration: the
+        same for all members, and another one for each restore. That of the cluster that was saved is refused.
+    type: str
+  bump_revision:
+    description:
+      - >-
+        By how much revisions are raised, so that none that a client has seen comes a second time with other
+        data; older ones are marked as compacted, so that clients that watch read all anew. V(0) for neither.
+      - "Where the host's tool cannot do that, as before 3.5.10, it is left out with a warning."
+    type: int
+    default: 1000000000
+  owner:
+    description:
+      - >-
+        The user that the data is to belong to, by name or number. As O(data_dir) when not given, or whoever
+        runs this.
+    type: str
+  group:
+    description:
+      - "The group that the data is to belong to, by name or number."
+    type: str
+  aside_time:
+    description:
+      - >-
+        With O(state=restored), the time in the name that data gets which is moved aside, as
+        V(20260102T030405Z). Now when not given. With it, M(quorum.etcd.etcd_data) finds the data again also
+        where this run was interrupted.
+    type: str
+  predicted:
+    description:
+      - >-
+        In check mode with O(state=restored), results of tasks before this one: of O(state=verified), for the
+        file that would be copied here, and of M(quorum.etcd.etcd_service), which would stop the member.
+    type: list
+    elements: dict
+    default: []
+  tool:
+    description:
+      - >-
+        The etcdutl, or an etcdctl up to 3.5, that restores. When not given, the one beside O(binary), or else
+        wherever programs are.
+    type: path
+  binary:
+    description:
+      - >-
+        The etcd that is to run from what is restored; a name is looked up in E(PATH). Beside it the tool is
+        looked for first.
+    type: str
+    default: etcd
+  note:
+    description:
+      - >-
+        With O(state=restored), a file on the host with JSON that says C("phase": "restoring") and
+        O(initial_cluster_token) as C(token) as long as this restore is under way.
+      - >-
+        When it does not right before data is replaced, as after another run has undone what this one began,
+        that is refused.
+    type: path
+  rehearsal:
+    description:
+      - >-
+        In check mode with O(state=restored), nothing else is going to change on the host before the real run
+        but what O(predicted) tells. A missing user O(owner), which a package might bring otherwise, is
+        refused then.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -103,10 +203,17 @@ attributes:
 notes:
   - "Every run of O(state=saved) saves a snapshot and is a change."
   - "Where authentication is on, a snapshot needs a user with the role root."
-  - "O(timeout) is for all of it: give it room for large databases."
   - >-
-    What killed runs leave behind is called C(.NAME.quorum-PID-COUNT.part), and the next run into the same
-    directory removes it.
+    With O(state=saved), O(timeout) is for all of it: give it room for large databases. Nothing else waits for
+    a cluster.
+  - >-
+    What killed runs leave behind is called C(.NAME.quorum-PID-COUNT.part) or
+    C(.NAME.quorum-restore-PID-COUNT), and the next run into the same directory removes it.
+  - "A restored cluster has the users, roles and passwords that were saved, and authentication is on if it was."
+  - >-
+    O(state=restored) refuses data that a process has open. It starts nothing: start all members once all are
+    restored.
+  - "In check mode with O(state=restored) data in use is a warning, as an earlier task may stop etcd."
 author:
   - "The quorum.etcd authors (@quorum-etcd)"
 """
@@ -131,6 +238,17 @@ EXAMPLES = r"""
   quorum.etcd.etcd_snapshot:
     state: verified
     path: /var/backups/etcd/etcd-main-20260102T030405Z-4711.db
+
+- name: The same file for every member, and then they are started
+  quorum.etcd.etcd_snapshot:
+    state: restored
+    path: /var/backups/etcd/etcd-main-20260102T030405Z-4711.db
+    data_dir: /data/etcd
+    name: etcd-1
+    initial_cluster: etcd-1=https://10.10.10.10:2380,etcd-2=https://10.10.10.11:2380,etcd-3=https://10.10.10.12:2380
+    initial_cluster_token: main-restored-20260103
+    owner: etcd
+    group: etcd
 """
 
 RETURN = r"""
@@ -152,7 +270,7 @@ snapshot:
       type: str
       returned: success
     revision:
-      description: "The revision it holds, which a cluster restored from it begins with."
+      description: "The revision it holds."
       type: int
       returned: success
     total_keys:
@@ -163,10 +281,48 @@ snapshot:
       description: "The version the cluster had agreed on, such as V(3.6.0); null while it had not."
       type: str
       returned: success
+    auth:
+      description: "Whether a cluster restored from it asks for users and passwords."
+      type: bool
+      returned: "state=verified and state=restored"
+    users:
+      description: "The names of its users."
+      type: list
+      returned: "state=verified and state=restored"
+      elements: str
+    roles:
+      description: "The names of its roles."
+      type: list
+      returned: "state=verified and state=restored"
+      elements: str
+    alarms:
+      description: "The alarms that were raised in the cluster, such as V(NOSPACE): one restored from it begins with them."
+      type: list
+      returned: "state=verified and state=restored"
+      elements: str
+    members:
+      description: "The members of the cluster that was saved."
+      type: list
+      returned: "state=verified and state=restored"
+      elements: dict
+      contains:
+        id:
+          description: "The member's id."
+          type: str
+          returned: success
+        name:
+          description: "Its name; empty when it had never started."
+          type: str
+          returned: success
+        peer_urls:
+          description: "Where the others reached it."
+          type: list
+          returned: success
+          elements: str
     sealed:
       description: "Whether it ends with the SHA-256 of its database."
       type: bool
-      returned: "state=verified"
+      returned: "state=verified and state=restored"
     cluster_id:
       description: "The cluster's id."
       type: str
@@ -196,6 +352,61 @@ deleted:
   type: list
   returned: "state=saved"
   elements: str
+restored:
+  description: >-
+    The member that was restored, or in check mode would be. When it was there already, C(revision) is the one
+    it is at, and the rest but the first four is null.
+  type: dict
+  returned: "state=restored"
+  contains:
+    data_dir:
+      description: "Its data directory."
+      type: str
+      returned: success
+    wal_dir:
+      description: "The directory of its log; null when that is inside of the data directory."
+      type: str
+      returned: success
+    member_id:
+      description: "Its id."
+      type: str
+      returned: success
+    cluster_id:
+      description: "The new cluster's id."
+      type: str
+      returned: success
+    revision:
+      description: "The revision that the new cluster begins with."
+      type: int
+      returned: success
+    bumped_by:
+      description: "By how much revisions were raised."
+      type: int
+      returned: success
+    marked_compacted:
+      description: "Whether older revisions were marked as compacted."
+      type: bool
+      returned: success
+    aside:
+      description: "Where the data is that was there; null when there was none."
+      type: str
+      returned: success
+    wal_aside:
+      description: "Where its log is; null when there was none, or it is with the data."
+      type: str
+      returned: success
+    tool:
+      description: "What restored it."
+      type: str
+      returned: success
+    tool_version:
+      description: "Its version, such as V(3.6.14)."
+      type: str
+      returned: success
+    duration_seconds:
+      description: "How long it took; null in check mode."
+      type: float
+      returned: success
 """
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -207,7 +418,7 @@ def main():
             "state": {
                 "type": "str",
                 "default": "saved",
-                "choices": ["saved", "verified"],
+                "choices": ["saved", "verified", "restored"],
             },
             "path": {
                 "type": "path",
@@ -242,6 +453,54 @@ def main():
                 "default": False,
             },
             "force": {
+                "type": "bool",
+                "default": False,
+            },
+            "data_dir": {
+                "type": "path",
+            },
+            "wal_dir": {
+                "type": "path",
+            },
+            "name": {
+                "type": "str",
+            },
+            "initial_cluster": {
+                "type": "str",
+            },
+            "initial_cluster_token": {
+                "type": "str",
+                "no_log": False,
+            },
+            "bump_revision": {
+                "type": "int",
+                "default": 1000000000,
+            },
+            "owner": {
+                "type": "str",
+            },
+            "group": {
+                "type": "str",
+            },
+            "aside_time": {
+                "type": "str",
+            },
+            "predicted": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+            },
+            "tool": {
+                "type": "path",
+            },
+            "binary": {
+                "type": "str",
+                "default": "etcd",
+            },
+            "note": {
+                "type": "path",
+            },
+            "rehearsal": {
                 "type": "bool",
                 "default": False,
             },
@@ -283,12 +542,14 @@ def main():
         },
         required_if=[
             ["state", "verified", ["path"]],
+            ["state", "restored", ["path", "data_dir", "name", "initial_cluster", "initial_cluster_token"]],
         ],
         mutually_exclusive=[
             ["path", "dir"],
         ],
         required_together=[
             ["client_cert", "client_key"],
+            ["owner", "group"],
         ],
         required_one_of=[
             ["path", "dir"],

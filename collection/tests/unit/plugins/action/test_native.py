@@ -21,7 +21,6 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection import ConnectionBase
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 
 try:  # ansible-core 2.19 and later render only what is marked as a template.
@@ -153,16 +152,6 @@ class Target:
         assert result["error"] == {"kind": "io"}
         assert result["msg"].startswith("cannot run etcd_info on node-1: ")
         return result["msg"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def plugin_loader(tmp_path_factory):
-    """Makes the files beside the plugin importable, whatever collection is installed."""
-    collections = tmp_path_factory.mktemp("collections")
-    namespace = collections / "ansible_collections" / "quorum"
-    namespace.mkdir(parents=True)
-    (namespace / "etcd").symlink_to(PLUGIN.parents[2])
-    init_plugin_loader([str(collections)])
 
 
 @pytest.fixture
