@@ -38,11 +38,14 @@ unit: stage  ## the Rust tests, against real etcd 3.4 to 3.7 on loopback
 scenarios: stage  ## the roles on real systemd hosts
 	@molecule/run
 
-bench: stage  ## timings beside a plain playbook's and the floor, as ratios
+bench: stage  ## timings beside a plain playbook's and the floor, as ratios; large snapshots
 	@testbed/setup bench
+	@testbed/etcd/build 3.6 >/dev/null
 	@bench/run
 
-campaign: stage  ## kills the controller at random points; SEED and POINTS replay and lengthen it
+campaign: stage  ## kills and damages at random points; SEED and POINTS replay and lengthen it
+	@testbed/etcd/build 3.4 >/dev/null
+	@testbed/etcd/build all >/dev/null
 	@testbed/campaign
 
 dist:  ## the collection's tarball for every architecture, in target/dist

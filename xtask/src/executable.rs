@@ -2,13 +2,13 @@
 
 use crate::{root, run};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The architectures that ship, as `uname -m` prints them.
 pub(crate) const ARCHES: &[&str] = &["x86_64", "aarch64"];
 /// Bytes of one executable, at most.
-pub(crate) const MAX_EXECUTABLE: u64 = 3_500_000;
+pub(crate) const MAX_EXECUTABLE: u64 = 4_100_000;
 /// Bytes of the collection's tarball, at most.
 pub(crate) const MAX_TARBALL: u64 = 10_000_000;
 
@@ -89,8 +89,18 @@ fn flags(target: &str) -> Result<String> {
     // A panic names its place in the sources, but not in whose home directory they were.
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("there is no home directory")?;
-    flags.push(format!("--remap-path-prefix={}/registry/src/=", home.display()));
+    flags.extend(registries(&home).iter().map(|directory| format!("--remap-path-prefix={}/=", directory.display())));
     Ok(flags.join(" "))
+}
+
+/// Where the sources of crates are: one directory for each registry, with a number in its name that differs between
+/// machines. They are there, as this program was built from them.
+fn registries(home: &Path) -> Vec<PathBuf> {
+    let sources = home.join("registry/src");
+    let entries = std::fs::read_dir(&sources).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+    let mut found: Vec<PathBuf> = entries.unwrap_or_default();
+    found.sort();
+    found
 }
 
 fn is_musl(target: &str) -> bool {
@@ -123,7 +133,7 @@ fn is_static(elf: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_static;
+    use super::{flags, is_static, registries};
 
     /// A header with one program header of the type.
     fn elf(kind: u8) -> Vec<u8> {
@@ -141,6 +151,17 @@ mod tests {
         assert_eq!(is_static(&elf(1)), Some(true));
         assert_eq!(is_static(&elf(3)), Some(false));
         assert_eq!(is_static(b"#!/bin/sh"), None);
+    }
+
+    #[test]
+    fn no_place_in_the_sources_depends_on_the_machine() {
+        let home = std::env::var_os("CARGO_HOME").map(std::path::PathBuf::from);
+        let home = home.unwrap_or_else(|| std::env::home_dir().unwrap().join(".cargo"));
+        let (found, flags) = (registries(&home), flags("x86_64-unknown-linux-musl").unwrap());
+        assert!(!found.is_empty(), "{}", home.display());
+        for directory in found {
+            assert!(flags.contains(&format!(" --remap-path-prefix={}/=", directory.display())), "{flags}");
+        }
     }
 
     #[test]

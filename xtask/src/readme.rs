@@ -11,6 +11,9 @@ pub(crate) fn text() -> Result<String> {
     let readme = read("README.md")?;
     let readme = replace(&readme, "parameters", &parameters("etcd")?)?;
     let readme = replace(&readme, "removal", &parameters("etcd_remove")?)?;
+    let readme = replace(&readme, "backups", &parameters("etcd_backup")?)?;
+    let readme = replace(&readme, "restore", &parameters("etcd_restore")?)?;
+    let readme = replace(&readme, "recovery", &parameters("etcd_recover")?)?;
     replace(&readme, "modules", &modules())
 }
 
@@ -46,7 +49,9 @@ fn parameters(role: &str) -> Result<String> {
         let default = match option.get("default") {
             None if option["required"] == Value::Bool(true) => "required".to_owned(),
             None => String::new(),
-            Some(Value::String(text)) if text.contains("{{") => "`files/pki` beside the inventory".to_owned(),
+            Some(Value::String(text)) if text.contains("{{") => {
+                format!("`{}` beside the inventory", text.rsplit("}}/").next().unwrap_or_default())
+            }
             Some(Value::String(text)) => format!("`{text}`"),
             Some(other) => format!("`{other}`"),
         };
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn argument_specs_and_defaults_agree() {
-        for role in ["etcd", "etcd_remove"] {
+        for role in ["etcd", "etcd_remove", "etcd_backup", "etcd_restore", "etcd_recover"] {
             let defaults = yaml(&format!("roles/{role}/defaults/main.yml")).unwrap();
             let documented: Vec<(String, Value)> = options(role)
                 .unwrap()
