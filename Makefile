@@ -22,7 +22,7 @@ demo-down:  ## removes the demo's hosts
 	@testbed/demo down
 
 test: check unit scenarios  ## everything; of the campaign the first points
-	@POINTS=5 testbed/campaign
+	@POINTS=5 testbed/logged campaign testbed/campaign
 
 check: stage  ## formatting, lints, licences, generated files, size and linkage of the executable, Ansible's gates
 	@testbed/setup cargo-deny
@@ -33,7 +33,7 @@ check: stage  ## formatting, lints, licences, generated files, size and linkage 
 unit: stage  ## the Rust tests, against real etcd 3.4 to 3.7 on loopback
 	@testbed/etcd/build 3.4 >/dev/null
 	@testbed/etcd/build all >/dev/null
-	@cargo test --quiet --workspace
+	@testbed/logged unit cargo test --quiet --workspace
 
 scenarios: stage  ## the roles on real systemd hosts
 	@molecule/run
