@@ -23,9 +23,12 @@ pub struct Plan {
     pub prefix: String,
     /// The time from one key to the next.
     pub interval: Duration,
-    /// The time a key has to be acknowledged in.
+    /// The time a key has to be acknowledged in; without a member to answer, it is what ends the tries.
     pub timeout: Duration,
 }
+
+/// How long one member is waited for, so that one that hangs leaves time for another.
+const ATTEMPT: Duration = Duration::from_millis(300);
 
 /// How long the cluster may take to show what it holds.
 const READING: Duration = Duration::from_secs(20);
@@ -67,8 +70,7 @@ pub async fn run(plan: &Plan, log: &mut impl Write, mut stop: watch::Receiver<bo
             let count = endpoints.len();
             let endpoint = &mut endpoints[next % count];
             next += 1;
-            // A member that hangs leaves time for another one.
-            match endpoint.put(&key, &value, left.min(plan.timeout / 3)).await {
+            match endpoint.put(&key, &value, left.min(ATTEMPT)).await {
                 Ok(()) => break true,
                 Err(failure) => {
                     failures += 1;

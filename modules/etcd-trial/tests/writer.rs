@@ -31,7 +31,7 @@ fn write_while(cluster: &Cluster, meanwhile: impl FnOnce(&dyn Fn() -> usize)) ->
         access: access(cluster, "secret"),
         prefix: PREFIX.into(),
         interval: Duration::from_millis(10),
-        timeout: Duration::from_millis(1000),
+        timeout: Duration::from_secs(10),
     };
     let (stop, stopped) = watch::channel(false);
     let mut file = fs::File::create(&log).unwrap();

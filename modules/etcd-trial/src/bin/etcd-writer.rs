@@ -23,7 +23,7 @@ fn arguments() -> Command {
         .arg(text("user").help("NAME:PASSWORD"))
         .arg(text("prefix").help("What all keys begin with; by default one of this run's own"))
         .arg(number("interval-ms", "50").help("From one key to the next"))
-        .arg(number("timeout-ms", "1000").help("How long a key may take"))
+        .arg(number("timeout-ms", "10000").help("How long a key may take"))
         .arg(text("log").required(true).help("Where acknowledged keys go, with milliseconds since the start"))
 }
 

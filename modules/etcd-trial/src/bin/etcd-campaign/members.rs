@@ -95,7 +95,7 @@ impl<'a> Trial<'a> {
     fn judge(&mut self, report: &Report, faults: bool) -> Result<()> {
         ensure!(report.acknowledged > 0, "nothing was written: {report:?}");
         ensure!(report.lost.is_empty(), "lost writes: {report:?}");
-        ensure!(faults || report.failed == 0, "writes that nobody acknowledged within a second: {report:?}");
+        ensure!(faults || report.failed == 0, "writes that nobody acknowledged in time: {report:?}");
         let held = self.campaign.held(&self.speaker()?)?;
         let wanted = self.held + report.acknowledged;
         ensure!(held >= wanted, "of {wanted} keys of all sequences there are {held}");

@@ -41,7 +41,6 @@ impl Writer {
         let program = std::env::current_exe()?.with_file_name("etcd-writer");
         let process = Command::new(program)
             .args(["--endpoints", &endpoints, "--user", &variable("ETCDCTL_USER")?])
-            .args(["--interval-ms", "50", "--timeout-ms", "1000"])
             .arg("--cacert")
             .arg(file("ca.crt")?)
             .arg("--cert")
