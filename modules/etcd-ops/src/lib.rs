@@ -3,6 +3,8 @@
 
 /// Alarms, as a member's status tells them.
 pub mod alarms;
+/// An etcd beside the unit.
+pub mod beside;
 /// The keys of etcd's configuration file, by version.
 pub mod catalogue;
 /// A connection to one member.

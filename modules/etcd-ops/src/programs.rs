@@ -1,8 +1,6 @@
 //! Executables of the host, looked up as a shell would.
 
 use crate::version::Version;
-use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,16 +26,4 @@ pub fn find(program: &str) -> Option<PathBuf> {
 pub fn etcd_version(binary: &Path) -> Option<Version> {
     let output = Command::new(binary).arg("--version").env_clear().output().ok()?;
     Version::from_output(&String::from_utf8_lossy(&output.stdout))
-}
-
-/// Two ports of loopback that nobody listens on at this moment: for the clients and the peers of an etcd that runs beside
-/// the unit.
-///
-/// # Errors
-///
-/// When the system has none to give.
-pub fn free_ports() -> io::Result<(u16, u16)> {
-    let one = TcpListener::bind(("127.0.0.1", 0))?;
-    let other = TcpListener::bind(("127.0.0.1", 0))?;
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }

@@ -21,6 +21,9 @@ pub use verify::{Snapshot, Trouble, is_other_file, read_applied, read_contents, 
 use std::fmt;
 use std::io;
 
+/// By how much a restore may raise revisions: more than any cluster has written, and far from where 64 bits end.
+pub const MAX_BUMP: u64 = 1 << 60;
+
 /// Why a database cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {

@@ -71,6 +71,8 @@ pub struct Params {
     /// Whether the run is to remove members, or the members to remove.
     removes: bool,
     removal: Option<removal::Request>,
+    /// The snapshot's file, as it is named.
+    file: Option<restoring::Named>,
     /// What is to be restored, or what came of it.
     restore: Option<restoring::Request>,
     restored: Option<restoring::Plan>,
@@ -159,6 +161,10 @@ impl Module for EtcdInventory {
                 findings.problems.extend(steps::mixed(&params.run_tags));
                 findings.warnings.extend(steps::mistyped(&params.run_tags, &params.skip_tags));
                 let clusters = identity::clusters(&inventory, &mut findings);
+                let file = params
+                    .file
+                    .as_ref()
+                    .and_then(|file| file.location().map_err(|problem| findings.problems.push(problem)).ok());
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);
                 findings
@@ -174,6 +180,7 @@ impl Module for EtcdInventory {
                     .with("missing_authorities", identity::missing_authorities(&hosts))
                     .with("clusters", &clusters)
                     .with("hosts", hosts)
+                    .with("file", file)
                     .with("steps", Steps::of(&params.run_tags, &params.skip_tags))
             }
         };

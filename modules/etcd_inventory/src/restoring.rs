@@ -10,6 +10,8 @@ mod agreed;
 mod back;
 /// What earlier runs have begun.
 mod begun;
+/// Where a snapshot is.
+mod file;
 /// Whether cluster and snapshot are fit for it.
 mod fit;
 /// Going to the snapshot.
@@ -20,6 +22,7 @@ mod note;
 mod proof;
 
 pub(crate) use agreed::{Foretold, agree};
+pub(crate) use file::Named;
 use note::Note;
 pub(crate) use note::under_way;
 pub(crate) use proof::prove;

@@ -38,6 +38,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             .default(Default::Bool(false)),
         Opt::new("removes", Kind::Bool, &["Whether the run removes members: refused where C(etcd_safeguard) is true, unless the tag C(etcd_purge) is named."]).default(Default::Bool(false)),
         Opt::new("removal", Kind::Dict, &["What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any more, and the RV(steps) of the run, or C(all) that belongs to it. With O(observed)."]),
+        Opt::new("file", Kind::Dict, &["A snapshot's file, as it is C(named): C(HOST:/FILE) for one of the C(hosts) of the inventory, or a path on this machine, in the C(directory) where it is not absolute."]),
         Opt::new("restore", Kind::Dict, &["What is to be restored: the C(hosts) of the run, the C(time), the C(snapshot) as M(quorum.etcd.etcd_snapshot) has verified it, or why it is C(unverified), and by how much to C(bump) revisions; or C(rollback), to put back what the last restore moved aside. With O(observed)."]),
         Opt::new("restored", Kind::Dict, &["What was restored, RV(restore) as an earlier call returned it: whether the cluster is what it is to be. With O(observed). Or with O(foretold), what is to be restored."]),
         Opt::new("foretold", Kind::Dict, &["What M(quorum.etcd.etcd_snapshot) has foretold on each host of O(restored): refused unless all members begin with the same revision."]),
@@ -69,6 +70,7 @@ pub(crate) const SPEC: ModuleSpec = ModuleSpec {
             "Each host: C(name), C(address), C(client_url), C(peer_url), C(wal_dir), C(config), the keys of etcd's configuration file that follow from these, C(endpoints) with its own first, C(ca_dir), C(ca_certificate), and C(forced), the words of C(etcd_force).",
         )
         .when("O(groups) is given"),
+        Ret::new("file", "dict", "Where the snapshot's file is: C(host), empty for this machine, and C(path).").when("O(file) is given"),
         Ret::new("missing_authorities", "list", "The directories without a certificate authority.").when("O(groups) is given"),
         Ret::new("steps", "dict", "What the tags select: C(dirs), C(conf), C(env), C(auth), C(member), C(makes_anew), C(leave), C(data), C(snapshot), C(launch), C(starts), C(clean).").when("O(groups) is given"),
         Ret::new("situations", "dict", "Each observed host: C(founds), C(initial_cluster_state), C(installs), C(settled), whether its member serves as configured, and C(joins) where it is to become a member of a running cluster: C(wave), C(starts), C(stale), C(initial_cluster).").when("O(observed) is given"),

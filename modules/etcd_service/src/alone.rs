@@ -11,25 +11,21 @@ mod fit;
 
 use crate::{Params, Step, predicted};
 use ansible_protocol::{Context, Diff, ErrorKind, Failure, Object, Outcome};
+use etcd_ops::beside::{self, Beside};
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::datadir::{self, DataDir, Identity};
 use etcd_ops::rpc::cluster::{MemberList, MemberRemove};
 use etcd_ops::rpc::maintenance::Alarm;
 use etcd_ops::systemd::Unit;
 use etcd_ops::{block_on, config, hex, programs, view};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
-
-/// How long etcd may take to end once it is told to.
-const ENDING: Duration = Duration::from_secs(10);
 
 /// Makes the stopped member the only one of its cluster. It is stopped again afterwards.
 ///
@@ -68,9 +64,9 @@ pub(crate) fn run(params: &Params, unit: &Unit, context: &Context) -> Result<Out
     }
     let marking = |error| Failure::io(format!("mark {}", params.data_dir.display()), error);
     datadir::mark_alone(&params.data_dir).map_err(marking)?;
-    let transient = Transient::start(params)?;
+    let mut transient = Transient::start(params)?;
     let result = block_on(transient.until_alone(params, &identity));
-    transient.stop();
+    transient.etcd.stop();
     result?;
     Ok(outcome.with("cluster_id", hex(identity.cluster_id)))
 }
@@ -78,9 +74,8 @@ pub(crate) fn run(params: &Params, unit: &Unit, context: &Context) -> Result<Out
 /// etcd on a copy of its configuration. Nothing of it is left once this is gone.
 struct Transient {
     directory: PathBuf,
-    child: std::cell::RefCell<Child>,
+    etcd: Beside,
     url: String,
-    log: File,
 }
 
 impl Transient {
@@ -95,19 +90,24 @@ impl Transient {
             .map_err(io(format!("read {}", params.config_file.display())))?;
         let parsed = config::parse(&text)
             .map_err(|error| Failure::new(ErrorKind::Conflict, format!("{}: {error}", params.config_file.display())))?;
-        let (client, peer) = programs::free_ports().map_err(io("find a free port".into()))?;
+        let (client, peer) = beside::free_ports().map_err(io("find a free port".into()))?;
         let (config, url) = lonely(&parsed, client, peer);
         let text = config::to_yaml(&config)
             .map_err(|error| Failure::new(ErrorKind::Io, format!("the configuration cannot be written: {error}")))?;
         let owner = std::fs::metadata(params.data_dir.join("member"))
             .map_err(io(format!("look at {}", params.data_dir.display())))?;
         let owner = (owner.uid(), owner.gid());
-        let (file, log) = lay_out(&directory, &text, owner).map_err(io(format!("write to {}", directory.display())))?;
-        let child = spawn(params, &file, &log, owner)?;
-        Ok(Self { directory, child: child.into(), url, log })
+        let file = lay_out(&directory, &text, owner).map_err(io(format!("write to {}", directory.display())))?;
+        let etcd = programs::find(&params.binary).ok_or_else(|| {
+            let msg = format!("{} is not installed: install it, then run ./etcd-recover.yml again", params.binary);
+            Failure::new(ErrorKind::Io, msg)
+        })?;
+        let arguments = [OsStr::new("--config-file"), file.as_os_str()];
+        let etcd = Beside::start(&etcd, arguments, &directory, Some(owner))?;
+        Ok(Self { directory, etcd, url })
     }
 
-    async fn until_alone(&self, params: &Params, identity: &Identity) -> Result<(), Failure> {
+    async fn until_alone(&mut self, params: &Params, identity: &Identity) -> Result<(), Failure> {
         let connection = Connection { endpoints: vec![self.url.clone()], ..params.connection.clone() };
         let session = Session::new(&connection)?;
         let mut poll = tokio::time::interval(Duration::from_millis(100));
@@ -129,9 +129,8 @@ impl Transient {
                 }
                 Err(failure) => failure.msg,
             };
-            let ended = matches!(self.child.borrow_mut().try_wait(), Ok(Some(_)));
-            if ended || Instant::now() >= session.deadline() {
-                let said = self.said().map(|said| format!("; its log says: {said}")).unwrap_or_default();
+            if self.etcd.ended().is_some() || Instant::now() >= session.deadline() {
+                let said = self.etcd.complaint().map(|said| format!("; its log says: {said}")).unwrap_or_default();
                 let msg = format!(
                     "the data in {} cannot be gone on with: {trouble}{said}; {}",
                     params.data_dir.display(),
@@ -161,41 +160,11 @@ impl Transient {
         }
         Ok(others.is_empty())
     }
-
-    /// The last thing that it logged as an error.
-    fn said(&self) -> Option<String> {
-        // What is at its path by now is etcd's affair.
-        let mut log = vec![0; usize::try_from(self.log.metadata().ok()?.len()).ok()?];
-        self.log.read_exact_at(&mut log, 0).ok()?;
-        let log = String::from_utf8_lossy(&log);
-        let grave = |line: &&str| {
-            ["\"level\":\"fatal\"", "\"level\":\"panic\"", "\"level\":\"error\"", "panic:"]
-                .iter()
-                .any(|mark| line.contains(mark))
-        };
-        let line = log.lines().rev().find(grave).or_else(|| log.lines().last())?;
-        Some(line.chars().take(500).collect())
-    }
-
-    /// As systemd would: a signal to end, and another one if it does not.
-    fn stop(&self) {
-        let mut child = self.child.borrow_mut();
-        if let Ok(pid) = i32::try_from(child.id()) {
-            // It may have ended by itself.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
-        let until = std::time::Instant::now() + ENDING;
-        while matches!(child.try_wait(), Ok(None)) && std::time::Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
 }
 
 impl Drop for Transient {
     fn drop(&mut self) {
-        let mut child = self.child.borrow_mut();
-        let _ = child.kill();
-        let _ = child.wait();
+        // Already told to end, or the run has failed: it does not matter any more what etcd has yet to say there.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -222,44 +191,16 @@ fn beware(host: &str) -> String {
     )
 }
 
-/// A directory with the configuration, which may hold secrets, and a log. Nobody but etcd and root can look into it; and it is
+/// A directory with the configuration, which may hold secrets. Nobody but etcd and root can look into it; and it is
 /// etcd's only once all is there, for what is in it then may be something else the next moment.
-fn lay_out(directory: &Path, text: &str, owner: (u32, u32)) -> std::io::Result<(PathBuf, File)> {
+fn lay_out(directory: &Path, text: &str, owner: (u32, u32)) -> std::io::Result<PathBuf> {
     let file = directory.join("etcd.conf");
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let new = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
-    new(&file)?.write_all(text.as_bytes())?;
-    let log = new(&directory.join("log"))?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?.write_all(text.as_bytes())?;
     for path in [&file, directory] {
         chown(path, Some(owner.0), Some(owner.1))?;
     }
-    Ok((file, log))
-}
-
-/// Runs etcd as the owner of its data. It ends with this process, whatever ends that.
-fn spawn(params: &Params, file: &Path, log: &File, owner: (u32, u32)) -> Result<Child, Failure> {
-    let missing = |program: &str| {
-        Failure::new(
-            ErrorKind::Io,
-            format!("{program} is not installed: install it, then run ./etcd-recover.yml again"),
-        )
-    };
-    let etcd = programs::find(&params.binary).ok_or_else(|| missing(&params.binary))?;
-    let setpriv = programs::find("setpriv").ok_or_else(|| missing("setpriv, of util-linux,"))?;
-    let log = || log.try_clone().map_err(|error| Failure::io("write the log", error));
-    Command::new(setpriv)
-        .args([format!("--reuid={}", owner.0), format!("--regid={}", owner.1)])
-        .args(["--clear-groups", "--pdeathsig=KILL", "--"])
-        .arg(etcd)
-        .arg("--config-file")
-        .arg(file)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log()?)
-        .stderr(log()?)
-        .spawn()
-        .map_err(|error| Failure::io("run etcd", error))
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -271,16 +212,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("etcd.alone");
         let owner = std::fs::metadata(parent.path()).unwrap();
-        let (file, log) = lay_out(&directory, "name: x\n", (owner.uid(), owner.gid())).unwrap();
+        let file = lay_out(&directory, "name: x\n", (owner.uid(), owner.gid())).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "name: x\n");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
-        assert_eq!((mode(&directory), mode(&file), mode(&directory.join("log"))), (0o700, 0o600, 0o600));
-        // What etcd writes is read back by the one who has opened it, whatever is at its path by then.
-        std::fs::remove_file(directory.join("log")).unwrap();
-        log.try_clone().unwrap().write_all(b"said").unwrap();
-        let mut said = [0; 4];
-        log.read_exact_at(&mut said, 0).unwrap();
-        assert_eq!(&said, b"said");
+        assert_eq!((mode(&directory), mode(&file)), (0o700, 0o600));
         // Nothing that is there already is written to.
         assert!(lay_out(&directory, "", (owner.uid(), owner.gid())).is_err());
     }

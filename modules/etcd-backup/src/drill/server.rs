@@ -6,6 +6,7 @@
 use super::{DATA, MEMBER};
 use crate::config::Config;
 use ansible_protocol::{ErrorKind, Failure};
+use etcd_ops::beside::{self, Beside};
 use etcd_ops::client::{AuthState, MemberClient};
 use etcd_ops::connection::{Connection, Session};
 use etcd_ops::rpc::auth::{RoleGet, RoleList, UserGet, UserList};
@@ -13,11 +14,8 @@ use etcd_ops::rpc::keys::Range;
 use etcd_ops::rpc::maintenance::HashKv;
 use etcd_ops::snapshot::{Access, Fingerprint};
 use etcd_ops::{block_on, programs};
-use serde_json::Value;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -25,8 +23,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 const POLL: Duration = Duration::from_millis(100);
 /// A port that was free may be taken before etcd opens it.
 const ATTEMPTS: usize = 3;
-/// Beside etcd in its directory.
-const LOG: &str = "log";
 
 /// What it says.
 pub(super) enum Answer {
@@ -60,13 +56,11 @@ pub(super) fn serve(
     }
 }
 
-/// The process. Dropped, it is killed: nothing of what it writes is kept.
+/// The process; nothing of what it writes is kept.
 struct Server {
-    child: Child,
+    etcd: Beside,
     url: String,
     program: PathBuf,
-    log: PathBuf,
-    status: Option<ExitStatus>,
 }
 
 impl Server {
@@ -80,25 +74,11 @@ impl Server {
             Failure::new(ErrorKind::Io, msg)
         })?;
         let failed = |error: io::Error| Failure::io(format_args!("start {}", program.display()), error);
-        let (clients, peers) = programs::free_ports().map_err(failed)?;
+        let (clients, peers) = beside::free_ports().map_err(failed)?;
         let (cert, key, ca) = (text("client_cert"), text("client_key"), text("ca_cert"));
         let scheme = if cert.is_some() { "https" } else { "http" };
         let url = |port: u16| format!("{scheme}://127.0.0.1:{port}");
-        let log = scratch.join(LOG);
-        let output = File::create(&log).map_err(failed)?;
-        // It enters the directory before it becomes somebody to whom the way there is closed, and names its data by way of
-        // /proc: etcd makes every path an absolute one.
-        let setpriv = programs::find("setpriv").ok_or_else(|| {
-            let msg = "there is no setpriv on this host, without which etcd would outlive a drill that is killed: install util-linux";
-            Failure::new(ErrorKind::Io, msg)
-        })?;
-        let mut command = Command::new(setpriv);
-        command.current_dir(scratch).args(["--pdeathsig", "KILL"]);
-        if let Some((user, group)) = owner {
-            command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
-        }
-        // Variables could mean options to it.
-        command.env_clear().arg("--").arg(&program);
+        // It enters the directory while it still may, and names its data by way of /proc: etcd makes every path an absolute one.
         let options = [
             ("name", MEMBER.to_owned()),
             ("data-dir", format!("/proc/self/cwd/{DATA}")),
@@ -108,68 +88,28 @@ impl Server {
             ("initial-advertise-peer-urls", url(peers)),
             ("initial-cluster", format!("{MEMBER}={}", url(peers))),
         ];
-        command.args(options.map(|(name, value)| format!("--{name}={value}")));
+        let mut arguments = options.map(|(name, value)| format!("--{name}={value}")).to_vec();
         for (name, value) in [("cert-file", &cert), ("key-file", &key), ("trusted-ca-file", &ca)] {
             // With an authority to trust, it demands certificates of clients and of peers.
             let options =
                 value.iter().flat_map(|value| [format!("--{name}={value}"), format!("--peer-{name}={value}")]);
-            command.args(options);
+            arguments.extend(options);
         }
-        command.stdin(Stdio::null()).stdout(output.try_clone().map_err(failed)?).stderr(output);
-        let child = command.spawn().map_err(|error| Failure::io("run setpriv, of util-linux", error))?;
-        Ok(Self { child, url: url(clients), program, log, status: None })
-    }
-
-    /// Whether it has ended.
-    fn has_ended(&mut self) -> bool {
-        if let Ok(Some(status)) = self.child.try_wait() {
-            self.status = Some(status);
-        }
-        self.status.is_some()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log).lines().map(ToOwned::to_owned).collect()
+        let etcd = Beside::start(&program, arguments, scratch, owner)?;
+        Ok(Self { etcd, url: url(clients), program })
     }
 
     /// Whether another process had its port by then.
     fn was_too_late(&self) -> bool {
-        self.lines().iter().any(|line| line.contains("address already in use"))
+        self.etcd.said("address already in use")
     }
 
     /// Why it has ended, as its log says.
-    fn gave_up(&self) -> Failure {
-        let lines = self.lines();
-        let is_grave = |line: &&String| {
-            ["\"level\":\"fatal\"", "\"level\":\"panic\"", "panic:", " C | ", "setpriv:"]
-                .iter()
-                .any(|mark| line.contains(mark))
-        };
-        let grave = lines.iter().find(is_grave).or_else(|| lines.iter().rfind(|line| !line.trim().is_empty()));
-        let said = grave.map_or("it says nothing".to_owned(), |line| sentence(line));
-        let status = self.status.map(|status| status.to_string()).unwrap_or_default();
+    fn gave_up(&mut self) -> Failure {
+        let said = self.etcd.complaint().unwrap_or_else(|| "it says nothing".to_owned());
+        let status = self.etcd.ended().map(|status| status.to_string()).unwrap_or_default();
         let msg = format!("{} does not serve what was restored ({status}): {said}", self.program.display());
         Failure::new(ErrorKind::Io, msg)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // One that has ended already is neither killed nor waited for a second time.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a line of the log says, which may be JSON.
-fn sentence(line: &str) -> String {
-    let said: Value = serde_json::from_str(line).unwrap_or_default();
-    let word = |name: &str| said[name].as_str().unwrap_or_default();
-    match (word("msg"), word("error")) {
-        ("", _) => line.chars().take(400).collect(),
-        (msg, "") => msg.to_owned(),
-        (msg, error) => format!("{msg}: {error}"),
     }
 }
 
@@ -181,7 +121,7 @@ async fn answer(connection: &Connection, server: &mut Server, revision: i64) -> 
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         poll.tick().await;
-        if server.has_ended() {
+        if server.etcd.ended().is_some() {
             return Ok(None);
         }
         let session = base.with_deadline(deadline).afresh();

@@ -7,14 +7,12 @@ use crate::Findings;
 use crate::identity::Member;
 use crate::observed::Observed;
 use ansible_protocol::order;
+use etcd_ops::snapshot::MAX_BUMP;
 use etcd_ops::{datadir, hex};
-
-/// More than any cluster has written, and far from where 64 bits end.
-const MAX_BUMP: i64 = 1 << 60;
 
 impl Case<'_> {
     pub(super) fn restore(&self, findings: &mut Findings) -> Plan {
-        if !(0..=MAX_BUMP).contains(&self.request.bump) {
+        if !u64::try_from(self.request.bump).is_ok_and(|bump| bump <= MAX_BUMP) {
             let bump = self.request.bump;
             findings
                 .problems
@@ -118,7 +116,7 @@ impl Case<'_> {
         let noted = self.notes.values().filter_map(|note| note.revision);
         let highest = live.chain(noted).max().unwrap_or(0).max(snapshot.revision);
         let above = highest.saturating_sub(snapshot.revision).saturating_add(self.request.bump);
-        if self.request.bump == 0 { 0 } else { u64::try_from(above.min(MAX_BUMP)).unwrap_or_default() }
+        if self.request.bump == 0 { 0 } else { u64::try_from(above).unwrap_or_default().min(MAX_BUMP) }
     }
 
     fn restored_id(&self, token: &str) -> String {

@@ -5,10 +5,8 @@ use ansible_protocol::Failure;
 use etcd_ops::datadir::{Identity, founding_cluster_id, founding_member_id};
 use etcd_ops::files::resolve_owner;
 use etcd_ops::hex;
+use etcd_ops::snapshot::MAX_BUMP;
 use std::path::PathBuf;
-
-/// More than any cluster has written, and far from where 64 bits end.
-const MAX_BUMP: u64 = 1 << 60;
 
 /// What is asked for.
 #[derive(Debug)]
