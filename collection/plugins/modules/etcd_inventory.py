@@ -100,6 +100,12 @@ options:
         What is to be removed: C(hosts), or instead of these C(members) that are not in the inventory any
         more, and the RV(steps) of the run, or C(all) that belongs to it. With O(observed).
     type: dict
+  file:
+    description:
+      - >-
+        A snapshot's file, as it is C(named): C(HOST:/FILE) for one of the C(hosts) of the inventory, or a
+        path on this machine, in the C(directory) where it is not absolute.
+    type: dict
   restore:
     description:
       - >-
@@ -168,6 +174,10 @@ hosts:
     and C(forced), the words of C(etcd_force).
   type: dict
   returned: "O(groups) is given"
+file:
+  description: "Where the snapshot's file is: C(host), empty for this machine, and C(path)."
+  type: dict
+  returned: "O(file) is given"
 missing_authorities:
   description: "The directories without a certificate authority."
   type: list
@@ -314,6 +324,9 @@ def main():
                 "default": False,
             },
             "removal": {
+                "type": "dict",
+            },
+            "file": {
                 "type": "dict",
             },
             "restore": {

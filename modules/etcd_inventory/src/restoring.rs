@@ -47,6 +47,9 @@ pub(crate) struct Request {
     /// By how much revisions are raised above the highest one that is known; 0 for not at all.
     #[serde(default)]
     bump: i64,
+    /// Whether a recovery has found that the cluster has no quorum: members without a leader are used by nobody.
+    #[serde(default)]
+    recovers: bool,
     snapshot: Option<Snapshot>,
     unverified: Option<Unverified>,
 }

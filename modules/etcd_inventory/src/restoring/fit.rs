@@ -102,10 +102,14 @@ impl Case<'_> {
         })
     }
 
-    /// Who uses the cluster. Members that a run has left without a leader which was `cut_off` are used by nobody.
-    pub(super) fn used(&self, cut_off: bool) -> Option<String> {
+    /// Who uses the cluster. Members that are `leaderless`, as a run that was cut off leaves them, are used by nobody.
+    pub(super) fn used(&self, leaderless: bool) -> Option<String> {
         let known = self.seen.values().any(|seen| seen.cluster.as_ref().is_some_and(|live| live.usage.is_some()));
-        if self.forced("in_use") || (cut_off && !known) { None } else { in_use(self.name(), &self.seen, self.verb()) }
+        if self.forced("in_use") || (leaderless && !known) {
+            None
+        } else {
+            in_use(self.name(), &self.seen, self.verb())
+        }
     }
 
     /// etcd does not start from the data of a newer series.

@@ -59,6 +59,17 @@ fn what_is_not_safe_is_refused() {
         scene().on(0, |seen| seen["cluster"]["usage"]["clients"] = json!(["Patroni cluster pg-main in /service"]));
     used.refused(&["cluster etcd is in use, by Patroni", "to restore it all the same: -e etcd_force=in_use"]);
     used.clone().set("etcd_force", json!("in_use")).judge().unwrap();
+    let leaderless = |scene: Scene, index: usize| {
+        scene.on(index, |seen| {
+            seen["cluster"] = Value::Null;
+            seen["cluster_error"] = json!({ "kind": "no_leader", "reason": "no leader" });
+        })
+    };
+    let survivor = (0..3).fold(scene(), leaderless);
+    survivor.refused(&["etcd runs on 10.0.0.1, and it cannot be told who uses cluster etcd", "-e etcd_force=in_use"]);
+    // A recovery has waited for a leader, and there is none.
+    survivor.ask("recovers", json!(true)).judge().unwrap();
+    used.clone().ask("recovers", json!(true)).refused(&["cluster etcd is in use, by Patroni"]);
     used.ask("rollback", json!(true)).refused(&["no restore of cluster etcd is noted"]);
     let stranger = json!({ "id": "abc", "name": "etcd-9", "peer_urls": ["https://10.0.0.9:2380"], "started": true });
     scene()
