@@ -7,6 +7,7 @@ use super::plan::{Asked, State, Step, plan};
 use super::users::Guard;
 use crate::datadir::{DataDir, observe, observe_log};
 use ansible_protocol::ErrorKind;
+use etcd_testbed::wait_for;
 use proptest::prelude::*;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -288,13 +289,15 @@ fn who_has_it_open_is_named() {
     let root = tempfile::tempdir().unwrap();
     write_log(&root.path().join("member/wal"));
     let seen = Seen::observe(root.path(), None).unwrap();
-    drop(Guard::take(&seen).unwrap());
+    // What another test is about to run has, for a moment, all files open that this process has.
+    let is_free = || Guard::take(&seen).is_ok();
+    wait_for("nobody has it open", is_free);
     let open = File::open(root.path().join("member/wal").join(SEGMENT)).unwrap();
     let failure = Guard::take(&seen).err().unwrap();
     assert_eq!(failure.kind, ErrorKind::Conflict);
     assert!(failure.msg.contains(&format!("(process {})", std::process::id())), "{failure}");
     drop(open);
-    drop(Guard::take(&seen).unwrap());
+    wait_for("nobody has it open any more", is_free);
 }
 
 /// As Ansible runs a module: from a file with its digest as its name.
@@ -312,6 +315,9 @@ fn a_module_is_named_and_not_its_digest() {
     // It has the log open as its standard output.
     command.current_dir(root.path()).arg("etcd_snapshot").stdin(std::process::Stdio::piped()).stdout(log);
     let mut child = command.spawn().unwrap();
+    // Before it is another program, it has the name of this one.
+    let words = || fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
+    wait_for("its own name", || words().ends_with(b"etcd_snapshot\0"));
     let failure = Guard::take(&seen).err().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
