@@ -35,12 +35,12 @@ impl Site {
     }
 }
 
-/// Processes that work in the directory, or listen for one that did.
-fn servers(scratch: &Path) -> usize {
+/// Processes that work in the directory, by the words that they were started with.
+fn servers(scratch: &Path) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(scratch)))
-        .count()
+    let within =
+        processes.filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(scratch)));
+    within.map(|process| fs::read_to_string(process.path().join("cmdline")).unwrap_or_default()).collect()
 }
 
 /// Puts an executable there that is a shell script.
@@ -75,7 +75,7 @@ fn every_version_serves_what_was_saved() {
             assert_eq!(last["root_password_fits"], true);
             assert!(last["seconds"].as_f64().unwrap() >= last["restored_seconds"].as_f64().unwrap());
             // Nothing remains, and nothing was done to the cluster or the snapshots.
-            assert!(!site.scratch().exists() && servers(&site.scratch()) == 0);
+            assert!(!site.scratch().exists() && servers(&site.scratch()).is_empty());
             assert_eq!((site.cluster.etcdctl(&["get", "--prefix", "key"]), site.snapshots(0)), (before, saved));
             let metrics = fs::read_to_string(site.disk(0).join("etcd_drill.prom")).unwrap();
             assert!(
@@ -250,14 +250,13 @@ fn nothing_outlives_a_drill_that_is_killed() {
     site.configure_drill(&json!({ "etcd": fake, "timeout": 50 }));
     for signal in [nix::sys::signal::Signal::SIGKILL, nix::sys::signal::Signal::SIGTERM] {
         let child = site.command(0, &["--drill"]).spawn().unwrap();
-        let log = site.scratch().join("log");
-        wait_for("its etcd", || {
-            fs::read_to_string(&log).is_ok_and(|log| log.contains("client")) && servers(&site.scratch()) > 0
-        });
+        // No longer setpriv, nor the script.
+        let is_etcd = |words: &String| words.starts_with(etcd.to_str().unwrap());
+        wait_for("its etcd", || servers(&site.scratch()).iter().any(is_etcd));
         assert!(site.run(0, &["--drill"]).failed().contains("another drill is under way in "));
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), signal).unwrap();
         assert_eq!(wait(child).code, None);
-        wait_for("the end of its etcd", || servers(&site.scratch()) == 0);
+        wait_for("the end of its etcd", || servers(&site.scratch()).is_empty());
         assert!(site.scratch().join("data").exists());
     }
     site.configure_drill(&json!({}));
