@@ -110,8 +110,9 @@ options:
     description:
       - >-
         What is to be restored: the C(hosts) of the run, the C(time), the C(snapshot) as
-        M(quorum.etcd.etcd_snapshot) has verified it, or why it is C(unverified), and by how much to C(bump)
-        revisions; or C(rollback), to put back what the last restore moved aside. With O(observed).
+        M(quorum.etcd.etcd_snapshot) has verified it, or why it is C(unverified), by how much to C(bump)
+        revisions, and whether it C(recovers) a cluster without a quorum; or C(rollback), to put back what the
+        last restore moved aside. With O(observed).
     type: dict
   restored:
     description:
