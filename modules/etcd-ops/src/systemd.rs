@@ -141,10 +141,27 @@ pub fn systemctl(arguments: &[&str]) -> Result<String, Failure> {
 /// The last lines of the unit's log, newest last; empty when the journal cannot be read.
 #[must_use]
 pub fn journal(unit: &str, lines: usize) -> Vec<String> {
-    let count = lines.to_string();
-    let output = Command::new("journalctl")
-        .args(["--unit", unit, "--lines", &count, "--output", "cat", "--no-pager", "--quiet"])
-        .output();
+    journalctl(&["--unit", unit, "--lines", &lines.to_string()])
+}
+
+/// The same of one run of the unit, by its invocation id: what it has said last may be on its way still, and another run may
+/// have begun. The whole unit's where nothing of that run can be read.
+#[must_use]
+pub fn journal_of_run(unit: &str, invocation_id: &str, lines: usize) -> Vec<String> {
+    if !invocation_id.is_empty() {
+        journalctl(&["--sync"]);
+        let (by_it, of_it) =
+            (format!("_SYSTEMD_INVOCATION_ID={invocation_id}"), format!("INVOCATION_ID={invocation_id}"));
+        let found = journalctl(&["--lines", &lines.to_string(), &by_it, "+", &of_it]);
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    journal(unit, lines)
+}
+
+fn journalctl(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new("journalctl").args(["--output", "cat", "--no-pager", "--quiet"]).args(arguments).output();
     output.map_or_else(
         |_| Vec::new(),
         |output| String::from_utf8_lossy(&output.stdout).lines().map(ToOwned::to_owned).collect(),

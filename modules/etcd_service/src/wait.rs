@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// How often the member is asked. Each question waits for its answer.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How much of the unit's log is read.
+const LINES: usize = 200;
+
 /// Waits until the member behind the session's first endpoint serves. After a restart, `replaced` is the run of the unit
 /// that has to be over: until systemd counts another one as active, whatever answers may still be the old process.
 /// `state` tells how the unit is; one that has failed is not waited for.
@@ -42,7 +45,7 @@ pub(crate) async fn until_serving(
         };
         let state = state()?;
         if state.active_state == "failed" || state.sub_state == "auto-restart" || state.result_failed() {
-            return Err(failed(params, &state.active_state));
+            return Err(failed(params, &state));
         }
         if Instant::now() >= session.deadline() {
             return Err(too_late(params, &state.active_state, trouble));
@@ -87,28 +90,22 @@ async fn attempt(
 
 fn too_late(params: &Params, state: &str, trouble: Failure) -> Failure {
     let Params { name, .. } = params;
-    let cause = format!("{}{}", trouble.msg, etcd_said(params));
+    let lines = systemd::journal(name, LINES);
+    let cause = format!("{}{}", trouble.msg, said(&lines, &params.host));
     let msg = format!("{name} is {state} but the member does not serve in time: {cause}");
     let kind = if trouble.kind == ErrorKind::Unreachable { ErrorKind::Timeout } else { trouble.kind };
-    Failure::new(kind, msg).with("damaged", is_damaged(params))
+    Failure::new(kind, msg).with("damaged", startup::is_damaged(&lines))
 }
 
-fn failed(params: &Params, state: &str) -> Failure {
-    let Params { name, .. } = params;
-    let msg = format!("{name} does not stay up (systemd: {state}){}; see journalctl -u {name}", etcd_said(params));
-    Failure::new(ErrorKind::Io, msg).with("damaged", is_damaged(params))
-}
-
-/// Whether the unit's log says that the member's data is not what it was.
-fn is_damaged(params: &Params) -> bool {
-    startup::is_damaged(&systemd::journal(&params.name, 200))
+fn failed(params: &Params, unit: &Unit) -> Failure {
+    let (name, state) = (&params.name, &unit.active_state);
+    let lines = systemd::journal_of_run(name, &unit.invocation_id, LINES);
+    let said = said(&lines, &params.host);
+    let msg = format!("{name} does not stay up (systemd: {state}){said}; see journalctl -u {name}");
+    Failure::new(ErrorKind::Io, msg).with("damaged", startup::is_damaged(&lines))
 }
 
 /// Why, as far as the unit's log tells: the known reason, or else the last error in etcd's own words.
-fn etcd_said(params: &Params) -> String {
-    said(&systemd::journal(&params.name, 200), &params.host)
-}
-
 fn said(lines: &[String], host: &str) -> String {
     if let Some(reason) = startup::explain(lines, host) {
         return format!("; {reason}");

@@ -1,5 +1,6 @@
 use super::{me, run, run_thrice};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,10 +36,14 @@ fn leaves_every_file_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     run(options(directory.path(), 'a')).unwrap();
-    let mut leftovers = 0;
-    for round in 0..400 {
+    let others = || {
+        let all = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        all.filter(|name| name != "one" && name != "two").collect::<BTreeSet<_>>()
+    };
+    let mut killed = 0;
+    for round in 0..40 {
         // Some were killed while they wrote: enough to know.
-        if leftovers >= 3 {
+        if killed >= 3 {
             break;
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
@@ -47,17 +52,22 @@ fn leaves_every_file_whole() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_micros(10_000 + (round * 7_331) % 70_000));
+        // What is written is beside its place first, and so is what a run has left that was killed.
+        let left = others();
+        while others().is_subset(&left) {
+            assert!(child.try_wait().unwrap().is_none(), "round {round}: it has ended");
+        }
+        std::thread::sleep(Duration::from_micros((round * 733) % 7_000));
         child.kill().unwrap();
         child.wait().unwrap();
         for name in ["one", "two"] {
             let content = fs::read(path(name)).unwrap();
             assert!(content.len() == LENGTH && content.iter().all(|letter| *letter == content[0]), "round {round}");
         }
-        leftovers += fs::read_dir(directory.path()).unwrap().count() - 2;
+        killed += usize::from(!others().is_empty());
     }
     // Otherwise this would prove nothing.
-    assert!(leftovers > 0, "no run was killed while it wrote");
+    assert!(killed > 0, "no run was killed while it wrote");
     run_thrice(&options(directory.path(), 'c'));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
 }

@@ -82,8 +82,10 @@ impl Campaign {
             }
             Damage::Space => {
                 let script = "head -c 262500 /dev/urandom | base64 -w 0 >/var/tmp/large
-                     for _ in $(seq 200); do etcdctl put large </var/tmp/large || break; done
-                     etcdctl alarm list | grep NOSPACE";
+                     for _ in $(seq 400); do
+                         etcdctl put large </var/tmp/large || ! etcdctl alarm list | grep NOSPACE || exit 0
+                     done
+                     exit 1";
                 on(kept, script).map(|_| Vec::new())
             }
             Damage::Quorum => {
@@ -98,14 +100,10 @@ impl Campaign {
                 for host in others() {
                     on(host, STOPPED)?;
                 }
-                let mut given = vec![format!("etcd_snapshot={}:/root/kept.db", self.address(kept)?)];
                 if damage == Damage::Everything {
                     on(kept, STOPPED)?;
-                } else {
-                    // Who runs without a leader cannot say who uses it.
-                    given.push("etcd_force=in_use".to_owned());
                 }
-                Ok(given)
+                Ok(vec![format!("etcd_snapshot={}:/root/kept.db", self.address(kept)?)])
             }
         }
     }

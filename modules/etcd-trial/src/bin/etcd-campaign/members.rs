@@ -44,9 +44,9 @@ struct Host {
 }
 
 /// Hosts that are down are to be noticed soon: that is not what the time is for.
-const SSH: &str = "        ansible_timeout: 3
+const SSH: &str = "        ansible_timeout: 10
         ansible_ssh_args: >-
-          -o ControlMaster=auto -o ControlPersist=10m -o ServerAliveInterval=1 -o ServerAliveCountMax=3
+          -o ControlMaster=auto -o ControlPersist=10m -o ServerAliveInterval=2 -o ServerAliveCountMax=5
 ";
 
 /// The hosts, and what ought to be true of them.

@@ -73,6 +73,8 @@ impl Campaign {
         let old = format!("old-{seed}");
         let before = self.view(&name(0))?.cluster;
         self.etcdctl(&name(0), &["put", KEY, &old])?;
+        // Also by those that were not asked to write it.
+        self.settled(KEY, &old, None)?;
         let noted = self.notes()?;
         // Until it has looked at the hosts nothing is at stake.
         let moment = whole / 3 + chance.moment(whole * 2 / 3, 0, 1);

@@ -19,6 +19,9 @@ pub(crate) fn member(name: &str, learner: bool) -> String {
     format!("{name}{}", if learner { ", learning" } else { "" })
 }
 
+/// The question for members.
+const MEMBERS: &[&str] = &["member", "list", "--write-out=json"];
+
 /// How long a cluster may take to agree.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,11 +45,22 @@ struct Member {
 }
 
 impl Campaign {
-    /// What etcdctl says on a host to its own member.
+    /// What etcdctl says on a host to its own member, in the end: a busy machine takes its time, and so does an election.
     pub(crate) fn etcdctl(&self, host: &str, words: &[&str]) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            match self.glance(host, words) {
+                Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(200)),
+                answer => return answer,
+            }
+        }
+    }
+
+    /// What it says at once.
+    pub(crate) fn glance(&self, host: &str, words: &[&str]) -> Result<String> {
         let script = r#". /etc/profile.d/etcdctl.sh
             export ETCDCTL_ENDPOINTS=$(sed -n 's/^advertise-client-urls: *"\?\([^",]*\).*/\1/p' /etc/etcd/etcd.conf)
-            exec etcdctl --command-timeout=2s --dial-timeout=1s "$@""#;
+            exec etcdctl --command-timeout=5s --dial-timeout=3s "$@""#;
         let mut command = vec!["exec", &self.bed, host, "sh", "-c", script, "etcdctl"];
         command.extend(words);
         self.hosts(&command)
@@ -54,8 +68,12 @@ impl Campaign {
 
     /// The cluster as this host's member answers for it.
     pub(crate) fn view(&self, host: &str) -> Result<View> {
-        let text = self.etcdctl(host, &["member", "list", "--write-out=json"])?;
-        let answer: Answer = serde_json::from_str(&text).with_context(|| text)?;
+        let text = self.etcdctl(host, MEMBERS)?;
+        Self::viewed(&text)
+    }
+
+    fn viewed(text: &str) -> Result<View> {
+        let answer: Answer = serde_json::from_str(text).with_context(|| text.to_owned())?;
         let members = answer.members.iter().map(|listed| member(&listed.name, listed.learner));
         Ok(View { cluster: answer.header.cluster_id, members: members.collect() })
     }
@@ -73,7 +91,8 @@ impl Campaign {
         let start = Instant::now();
         loop {
             let views: Vec<Result<View>> = std::thread::scope(|scope| {
-                let asked: Vec<_> = hosts.iter().map(|host| scope.spawn(|| self.view(host))).collect();
+                let asked: Vec<_> =
+                    hosts.iter().map(|host| scope.spawn(|| Self::viewed(&self.glance(host, MEMBERS)?))).collect();
                 let answers = asked.into_iter().map(std::thread::ScopedJoinHandle::join);
                 answers.map(|answer| answer.unwrap_or_else(|_| Err(anyhow::anyhow!("could not ask")))).collect()
             });

@@ -5,7 +5,7 @@ use crate::bed::Campaign;
 use anyhow::{Context, Result, anyhow, ensure};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many hosts make the cluster.
 pub(crate) const HOSTS: usize = 3;
@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(crate) struct Answer {
     pub(crate) cluster: u64,
     pub(crate) value: String,
+    /// When it was asked and when it had answered, since the beginning: it holds for some moment between.
+    pub(crate) asked: Duration,
+    pub(crate) answered: Duration,
 }
 
 /// The name of a host, counted from 0.
@@ -31,15 +34,16 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 impl Campaign {
-    /// Does something while all members are asked for the key all the time. Returns what they said, in order.
+    /// Does something while all members are asked for the key all the time. Returns what they said.
     pub(crate) fn watched<T>(&self, key: &str, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<Answer>)> {
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| -> Result<Vec<Answer>> {
                 let mut answers = Vec::new();
+                let begin = Instant::now();
                 while !over.load(Ordering::Relaxed) {
                     let asked: Vec<_> =
-                        (0..HOSTS).map(|host| scope.spawn(move || self.answer(&name(host), key))).collect();
+                        (0..HOSTS).map(|host| scope.spawn(move || self.answer(&name(host), key, begin))).collect();
                     for asked in asked {
                         answers.extend(asked.join().map_err(|_| anyhow!("could not ask"))?);
                     }
@@ -56,13 +60,15 @@ impl Campaign {
 
     /// What this host's member says itself, whatever the others may. A member that serves nobody gives no answer, and
     /// why it does not is of no interest here. Whoever would be given a linearizable answer is given this one, too.
-    fn answer(&self, host: &str, key: &str) -> Option<Answer> {
-        let text = self.etcdctl(host, &["get", key, "--consistency=s", "--write-out=fields"]).ok()?;
+    fn answer(&self, host: &str, key: &str, begin: Instant) -> Option<Answer> {
+        let asked = begin.elapsed();
+        let text = self.glance(host, &["get", key, "--consistency=s", "--write-out=fields"]).ok()?;
         let field = |name: &str| {
             let start = format!("\"{name}\" : ");
             text.lines().find_map(|line| Some(line.strip_prefix(&start)?.trim_matches('"').to_owned()))
         };
-        Some(Answer { cluster: field("ClusterID")?.parse().ok()?, value: field("Value")? })
+        let (cluster, value) = (field("ClusterID")?.parse().ok()?, field("Value")?);
+        Some(Answer { cluster, value, asked, answered: begin.elapsed() })
     }
 
     /// All hosts are members of one cluster, and each has this itself; and so many keys, where that is known.
@@ -90,15 +96,22 @@ pub(crate) fn judge(answers: &[Answer], before: u64, old: &str, new: &str) -> Re
         let wanted = if answer.cluster == before { old } else { new };
         ensure!(answer.value == wanted, "cluster {:x} says {} and not {wanted}", answer.cluster, answer.value);
     }
-    let mut clusters: Vec<u64> = answers.iter().map(|answer| answer.cluster).collect();
-    clusters.dedup();
-    let one_by_one = match clusters.as_slice() {
-        [] | [_] => true,
-        [first, _] => *first == before,
-        [first, _, last] => *first == before && *last == before,
-        _ => false,
-    };
-    ensure!(one_by_one, "they serve by turns: {clusters:x?}, of which {before:x} is the old one");
+    let (olds, news): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.cluster == before);
+    let others: BTreeSet<u64> = news.iter().map(|answer| answer.cluster).collect();
+    ensure!(others.len() <= 1, "beside cluster {before:x} there are {others:x?}");
+    // The shortest time in which the new one must have served.
+    let from = news.iter().map(|answer| answer.answered).min();
+    let until = news.iter().map(|answer| answer.asked).max();
+    let (Some(from), Some(until)) = (from, until.max(from)) else { return Ok(()) };
+    ensure!(
+        olds.is_empty() || olds.iter().any(|old| old.asked <= from),
+        "the new cluster served at {from:?}, and only later the old one: {olds:?}"
+    );
+    let beside = olds.iter().find(|old| old.asked > from && old.answered < until);
+    ensure!(
+        beside.is_none(),
+        "they serve by turns: the new cluster from {from:?} to {until:?}, and meanwhile the old one: {beside:?}"
+    );
     Ok(())
 }
 
@@ -107,8 +120,25 @@ mod tests {
     use super::*;
 
     fn judged(answers: &[(u64, &str)]) -> bool {
-        let answer = |(cluster, value): &(u64, &str)| Answer { cluster: *cluster, value: (*value).to_owned() };
+        let times = answers.iter().enumerate().map(|(second, answer)| (*answer, second as u64, second as u64));
+        judged_at(&times.collect::<Vec<_>>())
+    }
+
+    fn judged_at(answers: &[((u64, &str), u64, u64)]) -> bool {
+        let answer = |((cluster, value), asked, answered): &((u64, &str), u64, u64)| Answer {
+            cluster: *cluster,
+            value: (*value).to_owned(),
+            asked: Duration::from_secs(*asked),
+            answered: Duration::from_secs(*answered),
+        };
         judge(&answers.iter().map(answer).collect::<Vec<_>>(), 1, "old", "new").is_ok()
+    }
+
+    #[test]
+    fn an_answer_that_took_its_time_may_be_an_early_one() {
+        assert!(judged_at(&[((1, "old"), 0, 9), ((2, "new"), 5, 6), ((2, "new"), 7, 8)]));
+        assert!(judged_at(&[((1, "old"), 0, 1), ((2, "new"), 0, 5), ((1, "old"), 3, 4), ((2, "new"), 6, 7)]));
+        assert!(!judged_at(&[((1, "old"), 0, 1), ((2, "new"), 2, 3), ((1, "old"), 4, 5), ((2, "new"), 6, 7)]));
     }
 
     #[test]
@@ -120,5 +150,6 @@ mod tests {
         assert!(!judged(&[(1, "new")]));
         assert!(!judged(&[(2, "old")]));
         assert!(!judged(&[(2, "new"), (1, "old")]));
+        assert!(!judged(&[(1, "old"), (2, "new"), (3, "new")]));
     }
 }
