@@ -68,7 +68,12 @@ fn what_is_not_safe_is_refused() {
     let survivor = (0..3).fold(scene(), leaderless);
     survivor.refused(&["etcd runs on 10.0.0.1, and it cannot be told who uses cluster etcd", "-e etcd_force=in_use"]);
     // A recovery has waited for a leader, and there is none.
-    survivor.ask("recovers", json!(true)).judge().unwrap();
+    survivor.clone().ask("recovers", json!(true)).judge().unwrap();
+    let meanwhile = survivor.on(2, |seen| {
+        *seen = Scene::new().seen[2].clone();
+        seen["cluster"]["usage"] = Value::Null;
+    });
+    meanwhile.ask("recovers", json!(true)).refused(&["it cannot be told who uses cluster etcd"]);
     used.clone().ask("recovers", json!(true)).refused(&["cluster etcd is in use, by Patroni"]);
     used.ask("rollback", json!(true)).refused(&["no restore of cluster etcd is noted"]);
     let stranger = json!({ "id": "abc", "name": "etcd-9", "peer_urls": ["https://10.0.0.9:2380"], "started": true });
