@@ -34,8 +34,7 @@ pub struct Beside {
 
 impl Beside {
     /// Runs an executable in a directory, which it enters before it becomes the user and the group `owner`, to whom the way
-    /// there may be closed. Its log is in memory. It has no environment, for variables could mean options
-    /// to it.
+    /// there may be closed. It has no environment, for variables could mean options to it. Its log is in memory.
     ///
     /// # Errors
     ///
@@ -60,7 +59,9 @@ impl Beside {
         let log = memfd_create(c"etcd", MFdFlags::MFD_CLOEXEC).map_err(|errno| failed(errno.into()))?;
         let log = File::from(log);
         let output = || log.try_clone().map_err(failed);
-        let child = command.stdin(Stdio::null()).stdout(output()?).stderr(output()?).spawn().map_err(failed)?;
+        let child = command.stdin(Stdio::null()).stdout(output()?).stderr(output()?).spawn().map_err(|error| {
+            Failure::io(format_args!("run setpriv, of util-linux, in {}", directory.display()), error)
+        })?;
         Ok(Self { child, log, status: None })
     }
 
@@ -94,8 +95,10 @@ impl Beside {
 
     /// Ends it as systemd would: a signal to end, and, when it is dropped, another one if it does not.
     pub fn stop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            // It may have ended by itself.
+        // Its number may be somebody else's once it has ended.
+        if self.ended().is_none()
+            && let Ok(pid) = i32::try_from(self.child.id())
+        {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
         let until = Instant::now() + ENDING;
@@ -146,6 +149,7 @@ pub fn free_ports() -> io::Result<(u16, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use etcd_testbed::wait_for;
     use std::path::PathBuf;
     use test_case::test_case;
 
@@ -169,13 +173,8 @@ mod tests {
     #[test]
     fn what_it_says_is_kept_and_how_it_ended() {
         let mut beside = beside("echo \"{\\\"level\\\":\\\"fatal\\\",\\\"msg\\\":\\\"over: $HOME\\\"}\"; exit 3");
-        let status = loop {
-            if let Some(status) = beside.ended() {
-                break status;
-            }
-            std::thread::yield_now();
-        };
-        assert_eq!(status.code(), Some(3));
+        wait_for("its end", || beside.ended().is_some());
+        assert_eq!(beside.ended().unwrap().code(), Some(3));
         // Nothing of this process's environment is there.
         assert_eq!(beside.complaint().as_deref(), Some("over: "));
         assert!(beside.said("over") && !beside.said("else"));
@@ -184,9 +183,7 @@ mod tests {
     #[test]
     fn it_ends_when_told_to() {
         let mut beside = beside("trap 'echo ended; exit 0' TERM; echo up; while :; do sleep 0.01; done");
-        while !beside.said("up") {
-            std::thread::yield_now();
-        }
+        wait_for("its first word", || beside.said("up"));
         assert_eq!(beside.ended(), None);
         beside.stop();
         assert!(beside.ended().unwrap().success() && beside.said("ended"));

@@ -144,15 +144,15 @@ pub fn journal(unit: &str, lines: usize) -> Vec<String> {
     journalctl(&["--unit", unit, "--lines", &lines.to_string()])
 }
 
-/// The same of one run of the unit, by its invocation id: what it has said last may be on its way still, and another run may
-/// have begun. The whole unit's where nothing of that run can be read.
+/// What the unit's processes have said last in one of its runs, by its invocation id, even where another run has begun. The
+/// whole unit's where nothing of that run can be read.
 #[must_use]
 pub fn journal_of_run(unit: &str, invocation_id: &str, lines: usize) -> Vec<String> {
     if !invocation_id.is_empty() {
-        journalctl(&["--sync"]);
-        let (by_it, of_it) =
-            (format!("_SYSTEMD_INVOCATION_ID={invocation_id}"), format!("INVOCATION_ID={invocation_id}"));
-        let found = journalctl(&["--lines", &lines.to_string(), &by_it, "+", &of_it]);
+        // What was said last may be on its way still. Where the journal's disk hangs, it stays there.
+        let _ = Command::new("timeout").args(["10", "journalctl", "--sync"]).output();
+        let run = format!("_SYSTEMD_INVOCATION_ID={invocation_id}");
+        let found = journalctl(&["--lines", &lines.to_string(), &run]);
         if !found.is_empty() {
             return found;
         }

@@ -167,9 +167,10 @@ impl Module for EtcdInventory {
                     .and_then(|file| file.location().map_err(|problem| findings.problems.push(problem)).ok());
                 report(&findings, ErrorKind::InvalidOption)?;
                 let hosts = identity::hosts(&inventory, &clusters);
-                findings
-                    .problems
-                    .extend(common_password(&params.passwords, &json!([clusters, hosts, inventory.hosts]).to_string()));
+                findings.problems.extend(common_password(
+                    &params.passwords,
+                    &json!([clusters, hosts, inventory.hosts, file]).to_string(),
+                ));
                 if params.removes && !params.run_tags.iter().any(|tag| tag == "etcd_purge") {
                     findings.problems.extend(removal::safeguard(&inventory));
                 }

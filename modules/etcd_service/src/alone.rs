@@ -103,7 +103,7 @@ impl Transient {
             Failure::new(ErrorKind::Io, msg)
         })?;
         let arguments = [OsStr::new("--config-file"), file.as_os_str()];
-        let etcd = Beside::start(&etcd, arguments, &directory, Some(owner))?;
+        let etcd = Beside::start(&etcd, arguments, Path::new("/"), Some(owner))?;
         Ok(Self { directory, etcd, url })
     }
 

@@ -102,11 +102,6 @@ impl Case<'_> {
         })
     }
 
-    /// Whether nobody knows of a leader.
-    pub(super) fn has_no_leader(&self) -> bool {
-        self.seen.values().filter_map(|seen| seen.cluster.as_ref()).all(|live| live.leader.is_none())
-    }
-
     /// Who uses the cluster. Members that are `leaderless`, as a run that was cut off leaves them, are used by nobody.
     pub(super) fn used(&self, leaderless: bool) -> Option<String> {
         let known = self.seen.values().any(|seen| seen.cluster.as_ref().is_some_and(|live| live.usage.is_some()));

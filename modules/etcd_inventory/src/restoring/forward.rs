@@ -56,7 +56,7 @@ impl Case<'_> {
         let cluster_id = self.restored_id(&token);
         let moves = self.may_go_on() || !self.all_hold(&cluster_id);
         if moves {
-            findings.problems.extend(self.used(begun.is_some() || (self.request.recovers && self.has_no_leader())));
+            findings.problems.extend(self.used(begun.is_some() || (self.request.recovers && self.live().is_none())));
         }
         let time = begun.map_or(&self.request.time, |note| &note.time).clone();
         let fresh = |host: &str| self.note(host, snapshot, &time);

@@ -94,6 +94,11 @@ fn a_password_that_names_and_paths_contain_is_refused() {
         assert!(msg.contains("root password is empty, or so short or common"), "{msg}");
     }
     assert!(with("Etcd.Root").is_ok());
+    // Also where a snapshot is, which a later task reads.
+    let mut named = three();
+    named["passwords"] = json!(["backups"]);
+    named["file"] = json!({ "named": "/srv/backups/it.db", "hosts": HOSTS, "directory": "/" });
+    assert!(run(named).unwrap_err().msg.contains("or so short or common"));
 }
 
 #[test]
