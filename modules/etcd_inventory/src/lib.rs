@@ -11,6 +11,8 @@ mod alone;
 mod identity;
 /// Who joins a running cluster.
 mod joining;
+/// A member that leaves.
+mod leaving;
 /// What was found.
 mod observed;
 /// What is wrong, and what puts it right.

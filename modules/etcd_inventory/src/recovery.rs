@@ -19,6 +19,7 @@ mod running;
 
 use crate::Findings;
 use crate::identity::Cluster;
+use crate::leaving::Leaving;
 use crate::restoring::under_way;
 use case::Case;
 use serde::{Deserialize, Serialize};
@@ -113,17 +114,6 @@ struct At {
 struct Stop {
     /// At once, for there is nobody to hand over to.
     kill: bool,
-}
-
-/// One member that leaves.
-#[derive(Debug, Serialize)]
-struct Leaving {
-    cluster: String,
-    cluster_id: String,
-    speaker: String,
-    id: String,
-    label: String,
-    forced: bool,
 }
 
 /// Whose data it is; unknown where it cannot be read.

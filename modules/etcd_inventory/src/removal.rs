@@ -7,6 +7,7 @@ mod leaving;
 
 use crate::Findings;
 use crate::identity::{Cluster, Inventory, Member};
+use crate::leaving::Leaving;
 use crate::observed::{Observed, read};
 use crate::steps::Steps;
 use crate::variables::says;
@@ -125,18 +126,6 @@ struct Going {
     /// Whose data it holds.
     member_id: Option<String>,
     cluster_id: Option<String>,
-}
-
-/// One member that leaves.
-#[derive(Debug, Serialize)]
-struct Leaving {
-    cluster: String,
-    cluster_id: String,
-    /// The host that says so to the cluster.
-    speaker: String,
-    id: String,
-    label: String,
-    forced: bool,
 }
 
 #[derive(Debug, Serialize)]
